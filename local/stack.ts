@@ -1,0 +1,200 @@
+import { mkdirSync, rmSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { startApiServer } from "./api-server-client.ts";
+import { type Config, readConfig } from "./config.ts";
+import { bootstrap, createDatabase, databaseUrl, keepTemplate } from "./database.ts";
+import { findFunctions, functionEnv, startFunction } from "./functions.ts";
+import { StackError } from "./errors.ts";
+import { type Keys, loadKeys, signUserJwt } from "./keys.ts";
+import type { LogSink } from "./log.ts";
+import { loadSeeds, pushMigrations } from "./migrations.ts";
+import { isTaken } from "./ports.ts";
+import { endLeftover, startPostgres, SUPERUSER } from "./postgres.ts";
+import { RUN_FILE, RunFile } from "./run-file.ts";
+import { makeScratchFolder } from "./scratch.ts";
+import { Supervisor } from "./supervisor.ts";
+
+export interface StackOptions {
+  /** The folder that has supabase/; by default this repository. */
+  root?: string;
+  /** Where data and keys live; by default a temporary folder that `stop` removes. */
+  folder?: string;
+  /** By default free ones. */
+  apiPort?: number;
+  dbPort?: number;
+  /** Survive a power cut (fsync)? By default not. */
+  durable?: boolean;
+  /** Connections of the REST layer: so many calls run at the same time. By default 20. */
+  poolSize?: number;
+  /** Load the seed files of config.toml? By default yes. */
+  seed?: boolean;
+  /** Grant new objects in `public` to the API roles? By default as config.toml says. */
+  autoExposeNewTables?: boolean;
+  /** Restart functions when their source changes? By default not. */
+  watch?: boolean;
+  /** Variables for the functions, beside and above the usual ones. */
+  functionEnv?: Record<string, string>;
+  /** Receives every line that any part prints; by default they are kept in `logs`. */
+  log?: LogSink;
+  /** Told after each step how long it took. */
+  onStep?: (step: string, milliseconds: number) => void;
+  /** Gives up starting. */
+  signal?: AbortSignal;
+}
+
+export interface Stack extends Keys {
+  url: string;
+  apiPort: number;
+  dbPort: number;
+  /** By default for the role and the database `postgres`. */
+  dbUrl(user?: string, database?: string): string;
+  functionNames: string[];
+  /** Every line printed so far, as `source: line`, unless `log` receives them. */
+  logs: readonly string[];
+  /** Makes a database with all migrations and no rows; gives its URL for the role `postgres`. */
+  createDatabase(name: string): Promise<string>;
+  /** A JWT as Supabase Auth would give this user; the id must be a uuid. */
+  signUserJwt(userId: string, claims?: Record<string, unknown>): Promise<string>;
+  /** Settles when a part ends by itself, with a sentence on it. */
+  failure: Promise<string>;
+  /** Ends every process; removes a temporary folder. */
+  stop(): Promise<void>;
+}
+
+const REPOSITORY = fileURLToPath(new URL("..", import.meta.url));
+const MAX_CONNECTIONS = 200;
+const DATA = "postgres";
+
+/** Starts PostgreSQL, REST, auth and functions, with all migrations applied. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const root = path.resolve(options.root ?? REPOSITORY);
+  const config = readConfig(root);
+  const isScratch = options.folder === undefined;
+  const folder = options.folder ?? await makeScratchFolder();
+  mkdirSync(folder, { recursive: true });
+  const run = await RunFile.claim(path.join(folder, RUN_FILE));
+  const logs: string[] = [];
+  const log = options.log ?? ((source, line) => logs.push(`${source}: ${line}`));
+  const supervisor = new Supervisor(run, log);
+
+  async function stop() {
+    await supervisor.stop();
+    if (isScratch) rmSync(folder, { recursive: true, force: true });
+  }
+  const giveUp = () => void stop();
+  options.signal?.addEventListener("abort", giveUp);
+
+  try {
+    await endLeftover(path.join(folder, DATA));
+    await refuseIfTaken(options.apiPort, "api", "TOLLGATE_API_PORT");
+    await refuseIfTaken(options.dbPort, "database", "TOLLGATE_DB_PORT");
+    const parts = await boot(supervisor, { ...options, root, folder, isScratch }, config);
+    return { ...parts, logs, failure: supervisor.failure, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", giveUp);
+  }
+}
+
+async function refuseIfTaken(port: number | undefined, use: string, variable: string) {
+  if (port === undefined || !await isTaken(port)) return;
+  throw new StackError(
+    `Port ${port} (${use}) is taken by another program. Stop it (\`npx supabase stop\` if it is ` +
+      `Supabase in Docker) or choose another port: \`${variable}=${port + 1000} npm start\`.`,
+  );
+}
+
+type BootOptions = StackOptions & { root: string; folder: string; isScratch: boolean };
+
+async function boot(supervisor: Supervisor, options: BootOptions, config: Config) {
+  const { launch } = supervisor;
+  const { root, folder, onStep = () => {} } = options;
+  const step = async <T>(name: string, work: Promise<T>): Promise<T> => {
+    const start = performance.now();
+    const result = await work;
+    onStep(name, performance.now() - start);
+    return result;
+  };
+  const sources = findFunctions(root, config);
+  const keys = await loadKeys(path.join(folder, "keys.json"), config);
+
+  const [postgres, api] = await Promise.all([
+    step(
+      "PostgreSQL",
+      startPostgres({
+        dataDir: path.join(folder, DATA),
+        port: options.dbPort,
+        durable: options.durable ?? false,
+        maxConnections: MAX_CONNECTIONS,
+        launch,
+      }),
+    ),
+    startApiServer(options.apiPort ?? 0, launch),
+  ]);
+  supervisor.expectAlive(postgres.server);
+  supervisor.expectAlive(api.server);
+  const dbUrl = (user?: string, database?: string) => databaseUrl(postgres.port, user, database);
+
+  async function prepareDatabase() {
+    const autoExpose = options.autoExposeNewTables ?? config.api.auto_expose_new_tables;
+    await step("Supabase roles", bootstrap(postgres.port, api.authSchema, autoExpose));
+    await step("Migrations", pushMigrations(root, dbUrl(), launch));
+    if (options.isScratch) await keepTemplate(postgres.port);
+    if (options.seed ?? true) await step("Seed", loadSeeds(root, dbUrl(), config));
+  }
+  const cacheDir = path.join(folder, "deno");
+  const env = { ...functionEnv(api.url, dbUrl(), keys), ...options.functionEnv };
+  const watch = options.watch ?? false;
+  const startFunctions = sources.map((source) =>
+    startFunction(source, { root, cacheDir, env, watch, launch })
+  );
+  const [functions] = await Promise.all([
+    step("Functions", Promise.all(startFunctions)),
+    prepareDatabase(),
+  ]);
+  for (const { server } of functions) supervisor.expectAlive(server);
+  await step(
+    "REST and auth",
+    api.connect({
+      rest: {
+        urls: {
+          authenticator: dbUrl("authenticator"),
+          authAdmin: dbUrl("supabase_auth_admin"),
+          superuser: dbUrl(SUPERUSER),
+        },
+        keys,
+        api: {
+          schemas: config.api.schemas,
+          extraSearchPath: config.api.extra_search_path,
+          maxRows: config.api.max_rows,
+        },
+        auth: {
+          siteUrl: config.auth.site_url,
+          jwtExpiry: config.auth.jwt_expiry,
+          enableSignup: config.auth.enable_signup,
+        },
+        poolSize: options.poolSize ?? 20,
+      },
+      functions: Object.fromEntries(functions.map(({ name, port }) => [name, port])),
+    }),
+  );
+
+  return {
+    ...keys,
+    url: api.url,
+    apiPort: api.port,
+    dbPort: postgres.port,
+    dbUrl,
+    functionNames: functions.map(({ name }) => name),
+    async createDatabase(name: string) {
+      if (!options.isScratch) throw new Error("only a stack in a temporary folder has a template");
+      await createDatabase(postgres.port, name);
+      return dbUrl("postgres", name);
+    },
+    signUserJwt: (userId: string, claims?: Record<string, unknown>) =>
+      signUserJwt(keys.jwtSecret, userId, claims),
+  };
+}

@@ -1,0 +1,91 @@
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
+import type { TollgateDatabase } from "../_shared/database.ts";
+import { apiError, errorResponse } from "../_shared/errors.ts";
+import type { AppContext, AppEnv } from "./route.ts";
+import { endpoints } from "./routes.ts";
+
+const MAX_BODY_BYTES = 64 * 1024;
+
+export function createApp({ database }: { database: TollgateDatabase }) {
+  const app = new Hono<AppEnv>();
+
+  app.onError((error, c) => errorResponse(error, c.get("requestId")));
+  app.notFound((c) => {
+    throw apiError(
+      "unknown_route",
+      `There is no route ${c.req.method} ${c.req.path.slice(0, 200)}.`,
+      `The routes below /functions/v1/api are ${
+        endpoints.map(({ method, path }) => `${method} ${path}`).join(", ")
+      }.`,
+    );
+  });
+
+  app.use(async (c, next) => {
+    c.set("requestId", crypto.randomUUID());
+    await next();
+    c.header("x-request-id", headerSafe(c.get("requestId")));
+    c.header("cache-control", "no-store");
+  });
+  app.use(cors({
+    origin: "*",
+    allowMethods: ["GET", "HEAD", "POST", "OPTIONS"],
+    allowHeaders: [
+      "authorization",
+      "x-api-key",
+      "content-type",
+      "idempotency-key",
+      "apikey",
+      "x-client-info",
+    ],
+    exposeHeaders: ["x-request-id", "retry-after"],
+    maxAge: 86_400,
+  }));
+  app.use((c, next) => {
+    refuseMalformedPath(c);
+    return next();
+  });
+  app.use(bodyLimit({
+    maxSize: MAX_BODY_BYTES,
+    onError: () => {
+      throw apiError("request_too_large");
+    },
+  }));
+
+  // The gateway strips /functions/v1 and leaves the function's name.
+  const api = app.basePath("/api");
+  for (const { method, path, route } of endpoints) {
+    api.on(method, path, (c) => route.handle(c, database));
+    api.all(path, (c) => methodNotAllowed(c, method));
+  }
+  return app;
+}
+
+function methodNotAllowed(c: AppContext, allowed: "GET" | "POST"): never {
+  const allow = allowed === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+  throw apiError(
+    "method_not_allowed",
+    `This route does not take ${c.req.method}.`,
+    `Use ${allowed}.`,
+    { headers: { allow } },
+  );
+}
+
+/** Hono would keep an undecodable escape as it is, and so name another user. */
+function refuseMalformedPath(c: AppContext): void {
+  try {
+    decodeURIComponent(new URL(c.req.url).pathname);
+  } catch {
+    throw apiError(
+      "invalid_request",
+      "The path holds a malformed percent-encoding.",
+      "Encode the user_id as UTF-8 with encodeURIComponent().",
+    );
+  }
+}
+
+/** Request ids are free text, header values are not: percent-encode all but visible ASCII. */
+function headerSafe(text: string): string {
+  return text.replace(/[^\x21-\x7e]|%/gu, encodeURIComponent);
+}

@@ -1,0 +1,133 @@
+import { z } from "zod";
+import { Constants, type Json } from "../_shared/database.types.ts";
+
+// The fields that routes share, requests first. A description is both the documentation of its field and the
+// hint of the error about it; a rule completes the sentence that begins with the field's name.
+
+const MAX_TOKENS = 1_000_000_000_000_000;
+const MAX_METADATA_BYTES = 16 * 1024;
+const MAX_METADATA_DEPTH = 32;
+
+function rule(text: string) {
+  return { error: ({ input }: { input?: unknown }) => input === undefined ? "is required" : text };
+}
+
+/** Postgres text holds every Unicode character but NUL, and no half of a surrogate pair. */
+function isStorable(text: string): boolean {
+  return !text.includes("\0") && !/\p{Surrogate}/u.test(text);
+}
+
+/** Text of 1 to 255 characters, counted like Postgres: by code point. */
+function shortText() {
+  const complaint = rule("must be text of 1 to 255 characters, all of them valid and none NUL");
+  return z.string(complaint)
+    .refine((text) => text !== "" && [...text].length <= 255 && isStorable(text), complaint)
+    .meta({ minLength: 1, maxLength: 255 });
+}
+
+export const userId = shortText().describe(
+  "Your own id of the user: any text of 1 to 255 characters.",
+);
+
+const tokenRule = rule(`must be a whole number from 1 to ${MAX_TOKENS}`);
+export const tokens = z.int(tokenRule).min(1, tokenRule).max(MAX_TOKENS, tokenRule).describe(
+  `Tokens, as a JSON number without quotes or fraction: 1 to ${MAX_TOKENS} (10^15).`,
+);
+
+export const tag = shortText().nullish().describe(
+  "Name of the tag that the tokens are spent on, e.g. a model: one of the project's tags, spelt " +
+    "exactly so. Left out or null: only the restrictions without a tag apply.",
+);
+
+export const requestId = shortText().nullish().describe(
+  "Idempotency key, 1 to 255 characters, unique for the user; the Idempotency-Key header does the " +
+    "same. A repeated request with the same id is applied once and answered with `replayed: true`. " +
+    "Left out or null: one is generated, and returned.",
+);
+
+export const metadata = z.custom<Json>()
+  .superRefine((value, context) => {
+    const problem = value == null ? undefined : metadataProblem(value);
+    if (problem) context.addIssue({ code: "custom", message: problem });
+  })
+  .optional()
+  .meta({
+    type: ["object", "null"],
+    description: `A JSON object of your own, kept with the transfer: at most 16 KiB as JSON, ` +
+      `${MAX_METADATA_DEPTH} levels deep, whole numbers up to 2^53 (send larger ones as text), ` +
+      "no NUL characters. Left out or null: none.",
+  });
+
+/** What would be refused by jsonb, or be changed on the way to it. */
+function metadataProblem(value: unknown): string | undefined {
+  if (typeof value !== "object" || Array.isArray(value)) return "must be a JSON object";
+  // Depth first: JSON.stringify would overflow the stack on a deep enough object.
+  return jsonProblem(value, MAX_METADATA_DEPTH) ??
+    (new TextEncoder().encode(JSON.stringify(value)).length > MAX_METADATA_BYTES
+      ? "must be at most 16 KiB (16384 bytes) as JSON"
+      : undefined);
+}
+
+function jsonProblem(value: unknown, levelsLeft: number): string | undefined {
+  if (typeof value === "string") {
+    return isStorable(value)
+      ? undefined
+      : "must not hold NUL characters (\\u0000) or unpaired surrogates, not even nested";
+  }
+  if (typeof value === "number") {
+    return Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))
+      ? undefined
+      : "must not hold a number too large to be exact: send it as text";
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  if (levelsLeft === 0) return `must be at most ${MAX_METADATA_DEPTH} levels deep`;
+  for (const [key, member] of Object.entries(value)) {
+    const problem = jsonProblem(key, levelsLeft) ?? jsonProblem(member, levelsLeft - 1);
+    if (problem) return problem;
+  }
+  return undefined;
+}
+
+export const grantType = z.enum(
+  Constants.public.Enums.grant_type,
+  rule(`must be one of ${Constants.public.Enums.grant_type.join(", ")}`),
+).describe(`Why the tokens are given: ${Constants.public.Enums.grant_type.join(", ")}.`);
+
+// Narrower than ISO 8601 where Postgres is: no year 0, offsets up to 15:59, a bounded fraction.
+const expiryRule = rule("must be an ISO 8601 time with an offset, such as 2030-01-31T23:59:59Z");
+export const expiresAt = z.iso.datetime({ offset: true, ...expiryRule })
+  .refine((time) => /^(?!0000).{16,29}(Z|[+-](0\d|1[0-5]):\d\d)$/.test(time), expiryRule)
+  .nullish()
+  .describe(
+    "When what is left of the grant expires: ISO 8601 with an offset, in the future. " +
+      "Left out or null: never.",
+  );
+
+const digitsAsNumber = (text: unknown) =>
+  typeof text === "string" && /^\d{1,3}$/.test(text) ? Number(text) : text;
+const limitRule = rule("must be a whole number from 1 to 100");
+export const limit = z.preprocess(
+  digitsAsNumber,
+  z.int(limitRule).min(1, limitRule).max(100, limitRule).default(50),
+).describe("Most rows to return: 1 to 100, 50 if left out.");
+
+export const cursor = z.string()
+  .regex(/^[1-9]\d{0,14}$/, rule("must be the next_cursor of an earlier answer: digits"))
+  .optional()
+  .describe("Where to go on: the next_cursor of the page before. Left out: from the newest.");
+
+// Fields of answers. They document, and tests hold real answers against them; no request pays for
+// checking what the database has just said.
+
+export const count = z.int().min(0);
+export const instant = z.iso.datetime({ offset: true });
+
+export const limitState = z.strictObject({
+  tag: z.string().nullable().describe("The tag it limits; null if it limits all tokens."),
+  max_tokens: count.describe("Tokens per window."),
+  duration: z.enum(["1 hour", "1 day", "1 week", "1 month"]).describe(
+    "The window: the current calendar hour, day, week (from Monday) or month of the project.",
+  ),
+  left: count.describe("Tokens left in the current window."),
+  resets_at: instant.describe("When the next window begins."),
+});

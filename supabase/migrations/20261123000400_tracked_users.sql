@@ -1,0 +1,123 @@
+-- End users of an app, known by the app's own id for them.
+
+create type public.payment_status as enum ('active', 'past_due', 'canceled');
+comment on type public.payment_status is
+  'Only active opens the base quota of a subscription; grants can be spent in any status.';
+
+create function tollgate.tracked_user_id(p_project_id uuid, p_external_id text)
+returns uuid
+language plpgsql
+immutable
+strict
+parallel safe
+security invoker
+set search_path = ''
+as $$
+declare
+  v_id bytea := substring(
+    sha256(uuid_send(p_project_id) || convert_to(p_external_id, 'UTF8')) from 1 for 16);
+begin
+  v_id := set_byte(v_id, 6, (get_byte(v_id, 6) & 15) | 128);
+  v_id := set_byte(v_id, 8, (get_byte(v_id, 8) & 63) | 128);
+  return encode(v_id, 'hex')::uuid;
+end;
+$$;
+
+comment on function tollgate.tracked_user_id(uuid, text) is
+  'A tracked user''s id: the first 16 bytes of SHA-256 over the project id''s 16 bytes and the external id in UTF-8, as a version 8 uuid (RFC 9562, 5.8). Computed, so that any caller knows where a user lives and first use is idempotent.';
+revoke all on function tollgate.tracked_user_id(uuid, text) from public;
+grant execute on function tollgate.tracked_user_id(uuid, text) to authenticated, service_role, tollgate_kernel;
+
+create table public.tracked_users (
+  id uuid primary key default gen_random_uuid(),
+  project_id uuid not null references public.projects (id),
+  external_id text not null,
+  plan_id uuid not null,
+  payment_status public.payment_status not null default 'active',
+  billing_anchor timestamptz not null default now(),
+  auth_user_id uuid references auth.users (id) on delete set null,
+  created_at timestamptz not null default now(),
+  constraint id_is_computed_from_project_and_external_id
+  check (id = tollgate.tracked_user_id(project_id, external_id)),
+  constraint external_id_has_1_to_255_characters check (char_length(external_id) between 1 and 255),
+  constraint plan_belongs_to_project foreign key (plan_id, project_id)
+  references public.plans (id, project_id)
+);
+
+-- Owners look users up by their own id for them. Uniqueness follows from the computed id.
+create index idx_tracked_users_project_external on public.tracked_users (project_id, external_id);
+-- Which users are on a plan; also serves the foreign key when a plan is deleted.
+create index idx_tracked_users_plan on public.tracked_users (plan_id, project_id);
+-- A signed-in end user finds the own row; also serves the foreign key to auth.users.
+create index idx_tracked_users_auth_user on public.tracked_users (auth_user_id)
+where auth_user_id is not null;
+
+comment on table public.tracked_users is 'End users of an app, by the app''s own id for them.';
+comment on column public.tracked_users.id is 'Computed from project_id and external_id: leave it as it is.';
+comment on column public.tracked_users.external_id is 'The app''s own id for the user, 1 to 255 characters.';
+comment on column public.tracked_users.plan_id is 'Leave empty for the project''s default plan.';
+comment on column public.tracked_users.payment_status is
+  'Only active opens the base quota of a subscription; grants can be spent in any status.';
+comment on column public.tracked_users.billing_anchor is
+  'Quota periods are counted from this instant. A change takes effect when the current period ends.';
+comment on column public.tracked_users.auth_user_id is
+  'The auth.users row that may see this user''s balance and transfers, if any.';
+
+create function tollgate.prepare_tracked_user()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  new.id := tollgate.tracked_user_id(new.project_id, new.external_id);
+  if new.plan_id is null then
+    select p.default_plan_id into new.plan_id from public.projects p where p.id = new.project_id;
+    if new.plan_id is null then
+      raise exception using
+        errcode = 'TG001',
+        message = 'plan_id is empty and the project has no default plan',
+        hint = 'Give plan_id, or set projects.default_plan_id first.';
+    end if;
+  end if;
+  return new;
+end;
+$$;
+
+revoke all on function tollgate.prepare_tracked_user() from public;
+
+create trigger id_and_plan_are_filled
+before insert on public.tracked_users
+for each row execute function tollgate.prepare_tracked_user();
+
+create trigger identity_is_fixed
+before update of id, project_id, external_id on public.tracked_users
+for each row when ((old.id, old.project_id, old.external_id) <> (new.id, new.project_id, new.external_id))
+execute function tollgate.refuse_edit(
+  'a user keeps project and external id', 'Insert a new tracked user.'
+);
+
+alter table public.tracked_users enable row level security;
+
+-- The rows of every per-user table can be seen by who can see the user: this is the one rule.
+create policy "members and the user read tracked users" on public.tracked_users
+for select to authenticated
+using (project_id in (select tollgate.my_projects('viewer')) or auth_user_id = (select auth.uid()));
+
+create policy "admins add tracked users" on public.tracked_users
+for insert to authenticated with check (project_id in (select tollgate.my_projects('admin')));
+create policy "admins change tracked users" on public.tracked_users
+for update to authenticated using (project_id in (select tollgate.my_projects('admin')));
+create policy "admins remove tracked users" on public.tracked_users
+for delete to authenticated using (project_id in (select tollgate.my_projects('admin')));
+
+revoke all on public.tracked_users from public, anon, authenticated, service_role;
+grant
+  select,
+  insert (project_id, external_id, plan_id, payment_status, billing_anchor, auth_user_id),
+  update (plan_id, payment_status, billing_anchor, auth_user_id),
+  delete
+on public.tracked_users to authenticated;
+grant select, insert, update, delete on public.tracked_users to service_role;
+grant select, insert, delete on public.tracked_users to tollgate_kernel;

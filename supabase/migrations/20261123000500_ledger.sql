@@ -1,0 +1,377 @@
+-- The ledger. token_transfers and user_token_grants_consume are append-only and the truth;
+-- what is left of a grant, of a quota period, of a window is running state, written in the
+-- same transaction and recomputed by verify_ledger(). Only tollgate_kernel writes here.
+--
+-- Every key begins with user_id and no row refers to another user's: the tables can be
+-- distributed by user_id. Audit rows have no foreign keys: they cost a third of a call, and
+-- nobody but the kernel can insert them.
+
+create type public.grant_type as enum ('trial', 'bonus', 'purchase', 'refund', 'adjustment');
+create type public.transaction_type as enum ('grant', 'consumption');
+
+create table public.user_token_grants (
+  user_id uuid not null references public.tracked_users (id),
+  id uuid not null default gen_random_uuid(),
+  token_amount public.token_amount not null,
+  tokens_used bigint not null default 0,
+  is_spent boolean not null generated always as (tokens_used = token_amount) stored,
+  grant_type public.grant_type not null,
+  expires_at timestamptz,
+  request_id text,
+  metadata jsonb,
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (user_id, id),
+  constraint grant_is_1_token_or_more check (token_amount >= 1),
+  constraint used_is_0_to_amount check (tokens_used between 0 and token_amount),
+  constraint request_id_has_1_to_255_characters check (char_length(request_id) between 1 and 255),
+  constraint metadata_is_an_object check (jsonb_typeof(metadata) = 'object')
+)
+with (fillfactor = 80);
+
+-- FIFO order of what can still be spent. Spent grants leave it and expired ones are skipped by
+-- its range, so a call costs the same with any history. is_spent changes once in a grant's
+-- life: indexing tokens_used itself would end heap-only updates.
+create index idx_user_token_grants_expires
+on public.user_token_grants (user_id, coalesce(expires_at, 'infinity'), created_at, id)
+where not is_spent;
+
+comment on table public.user_token_grants is
+  'Tokens given to a user. Inserting a row books its transfer; spent first in, first out by expiry.';
+comment on column public.user_token_grants.token_amount is 'Tokens given, 1 to 1e15. Fixed.';
+comment on column public.user_token_grants.tokens_used is 'Tokens spent so far; written by consumption only.';
+comment on column public.user_token_grants.expires_at is
+  'From this instant on the rest cannot be spent. Empty: never expires, and is spent last. May be changed.';
+comment on column public.user_token_grants.request_id is 'The caller''s idempotency key, if any.';
+
+create table public.user_token_grants_consume (
+  user_id uuid not null,
+  transfer_number bigint not null,
+  user_token_grants_id uuid not null,
+  token_deduction bigint not null,
+  created_at timestamptz not null,
+  primary key (user_id, transfer_number, user_token_grants_id),
+  constraint deduction_is_1_token_or_more check (token_deduction >= 1)
+);
+
+comment on table public.user_token_grants_consume is
+  'Append-only: which transfer took how many tokens from which grant.';
+
+create table public.user_quota_usage (
+  user_id uuid not null references public.tracked_users (id),
+  quota_id uuid not null references public.plan_quotas (id),
+  period_start timestamptz not null,
+  period_end timestamptz not null,
+  token_amount public.token_amount not null,
+  tokens_used bigint not null,
+  primary key (user_id, quota_id, period_start),
+  constraint period_has_a_length check (period_start < period_end),
+  constraint used_is_0_to_amount check (tokens_used between 0 and token_amount)
+)
+with (fillfactor = 80);
+
+-- Finds usage when a quota is deleted. The lookup by user and period is the primary key.
+create index idx_user_quota_usage_quota on public.user_quota_usage (quota_id);
+
+comment on table public.user_quota_usage is
+  'Base quota used, a row for each period in which some was used.';
+comment on column public.user_quota_usage.token_amount is
+  'The quota''s size when it was last drawn on.';
+
+create table public.token_transfers (
+  user_id uuid not null,
+  transfer_number bigint not null,
+  amount bigint not null,
+  transaction_type public.transaction_type not null,
+  tag_id uuid,
+  user_token_grants_id uuid,
+  quota_id uuid,
+  quota_period_start timestamptz,
+  base_quota_used bigint not null default 0,
+  grants_used bigint not null default 0,
+  quota_left bigint not null,
+  grants_left bigint not null,
+  nearest_limit jsonb,
+  request_id text,
+  metadata jsonb,
+  created_at timestamptz not null,
+  primary key (user_id, transfer_number),
+  constraint grant_adds_and_consumption_takes check (
+    case transaction_type
+      when 'grant' then amount > 0 and user_token_grants_id is not null
+      when 'consumption' then amount < 0 and amount = - base_quota_used - grants_used
+    end
+  ),
+  constraint quota_used_names_its_period check (
+    (base_quota_used > 0) = (quota_id is not null and quota_period_start is not null)
+  ),
+  constraint nothing_is_negative check (least(base_quota_used, grants_used, quota_left, grants_left) >= 0),
+  constraint request_id_has_1_to_255_characters check (char_length(request_id) between 1 and 255)
+);
+
+-- A request id is applied once.
+create unique index idx_token_transfers_request
+on public.token_transfers (user_id, request_id) where request_id is not null;
+
+comment on table public.token_transfers is
+  'Append-only audit trail: + for grants, - for consumption, numbered 1, 2, 3, ... for each user.';
+comment on column public.token_transfers.quota_left is 'Base quota left after this transfer.';
+comment on column public.token_transfers.grants_left is 'Tokens left in grants in force after this transfer.';
+comment on column public.token_transfers.nearest_limit is
+  'The restriction with the least left after this transfer, as in the receipt.';
+comment on column public.token_transfers.request_id is 'The caller''s idempotency key.';
+comment on column public.token_transfers.metadata is 'The caller''s own context, an object.';
+
+create table public.token_holds (
+  user_id uuid not null references public.tracked_users (id),
+  id uuid not null default gen_random_uuid(),
+  token_amount public.token_amount not null,
+  tag_id uuid references public.tags (id),
+  request_id text,
+  expires_at timestamptz not null,
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (user_id, id),
+  constraint hold_is_1_token_or_more check (token_amount >= 1),
+  constraint hold_ends_after_it_begins check (expires_at > created_at)
+);
+
+create index idx_token_holds_tag on public.token_holds (tag_id);
+
+comment on table public.token_holds is
+  'Tokens set aside before the real amount is known. No function places holds yet: the table is empty.';
+
+-- Running state. A user's row here is also the lock that all calls of that user queue for.
+-- The columns that rarely change come first: an update then logs only its tail.
+create table public.user_usage (
+  user_id uuid primary key references public.tracked_users (id) on delete cascade,
+  time_zone text not null default '',
+  hour_start timestamptz not null default '-infinity',
+  day_start timestamptz not null default '-infinity',
+  week_start timestamptz not null default '-infinity',
+  month_start timestamptz not null default '-infinity',
+  hour_end timestamptz not null default '-infinity',
+  day_end timestamptz not null default '-infinity',
+  week_end timestamptz not null default '-infinity',
+  month_end timestamptz not null default '-infinity',
+  month_used bigint not null default 0,
+  week_used bigint not null default 0,
+  day_used bigint not null default 0,
+  hour_used bigint not null default 0,
+  last_transfer_number bigint not null default 0,
+  last_transfer_at timestamptz not null default '-infinity',
+  constraint nothing_is_negative check (
+    least(hour_used, day_used, week_used, month_used, last_transfer_number) >= 0
+  )
+)
+with (fillfactor = 50);
+
+comment on table public.user_usage is
+  'Running state: tokens used in the windows of the last transfer, over all tags. Recomputable from token_transfers.';
+comment on column public.user_usage.time_zone is 'The zone by which the windows were cut.';
+
+create table public.user_tag_usage (
+  user_id uuid not null references public.tracked_users (id),
+  tag_id uuid not null references public.tags (id),
+  time_zone text not null,
+  hour_start timestamptz not null,
+  day_start timestamptz not null,
+  week_start timestamptz not null,
+  month_start timestamptz not null,
+  month_used bigint not null,
+  week_used bigint not null,
+  day_used bigint not null,
+  hour_used bigint not null,
+  primary key (user_id, tag_id),
+  constraint nothing_is_negative check (least(hour_used, day_used, week_used, month_used) >= 0)
+)
+with (fillfactor = 50);
+
+-- Finds a tag's history when the tag is deleted.
+create index idx_user_tag_usage_tag on public.user_tag_usage (tag_id);
+
+comment on table public.user_tag_usage is
+  'Running state: tokens used in the windows of the last consumption with this tag. Recomputable from token_transfers.';
+
+-- A new user gets its row of running state, whoever inserts the user.
+
+create function tollgate.open_user_usage()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+  insert into public.user_usage (user_id) values (new.id);
+  return null;
+end;
+$$;
+
+alter function tollgate.open_user_usage() owner to tollgate_kernel;
+revoke all on function tollgate.open_user_usage() from public;
+
+create trigger usage_is_opened
+after insert on public.tracked_users
+for each row execute function tollgate.open_user_usage();
+
+-- Edits by hand, which bypass row level security in Studio.
+
+create trigger kernel_writes
+before insert or update or delete or truncate on public.token_transfers
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit(
+  'transfers are the audit trail',
+  'Use consume_tokens_v2() to take tokens, grant_tokens() to give some back.'
+);
+
+create trigger kernel_writes
+before insert or update or delete or truncate on public.user_token_grants_consume
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit('it is the audit trail', 'Use consume_tokens_v2() to take tokens.');
+
+create trigger kernel_writes
+before insert or update or delete or truncate on public.user_quota_usage
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit(
+  'it is kept by consumption',
+  'Use grant_tokens() to give more, or change plan_quotas.token_amount.'
+);
+
+create trigger kernel_writes
+before insert or update or delete or truncate on public.user_tag_usage
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit(
+  'it is kept by consumption', 'Change the restriction in plan_restrictions instead.'
+);
+
+create trigger kernel_writes
+before insert or update or delete or truncate on public.token_holds
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit('holds are placed by functions only', 'Use consume_tokens_v2() or grant_tokens().');
+
+create trigger kernel_writes
+before insert or update or truncate on public.user_usage
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit(
+  'it is kept by consumption', 'Change the restriction in plan_restrictions instead.'
+);
+
+create trigger grant_is_fixed
+before delete or truncate on public.user_token_grants
+for each statement
+execute function tollgate.refuse_edit('grants are part of the ledger', 'Set expires_at to now() to end a grant.');
+
+create trigger only_expiry_and_metadata_change
+before update of user_id, id, token_amount, tokens_used, grant_type, request_id, created_at
+on public.user_token_grants
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit(
+  'a grant is part of the ledger',
+  'Use grant_tokens() for more tokens; set expires_at to now() to end this grant.'
+);
+
+create function tollgate.refuse_if_it_has_history()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_hint text;
+begin
+  case tg_table_name
+    when 'tracked_users' then
+      if exists (
+        select from public.user_usage u where u.user_id = old.id and u.last_transfer_number > 0
+      ) then
+        v_hint := 'Set payment_status to canceled, or move the user to another plan.';
+      end if;
+    when 'user_usage' then
+      -- The cascade from a deleted user arrives here when the user is gone already.
+      if exists (select from public.tracked_users t where t.id = old.user_id) then
+        v_hint := 'Delete the tracked user instead.';
+      end if;
+    when 'tags' then
+      if exists (select from public.user_tag_usage u where u.tag_id = old.id) then
+        v_hint := 'Rename the tag instead; delete its restrictions if they should no longer count.';
+      end if;
+    when 'plan_quotas' then
+      if exists (select from public.user_quota_usage u where u.quota_id = old.id) then
+        v_hint := 'Set token_amount to 0, or plan_type to pay_as_you_go.';
+      end if;
+  end case;
+  if v_hint is not null then
+    raise exception using
+      errcode = 'TG007',
+      message = format('This row of %I has history in the ledger and cannot be deleted', tg_table_name),
+      hint = v_hint;
+  end if;
+  return old;
+end;
+$$;
+
+comment on function tollgate.refuse_if_it_has_history() is
+  'Trigger: keeps users, tags and quotas that the ledger refers to. Raises TG007.';
+revoke all on function tollgate.refuse_if_it_has_history() from public;
+
+create trigger history_stays before delete on public.tracked_users
+for each row execute function tollgate.refuse_if_it_has_history();
+create trigger history_stays before delete on public.user_usage
+for each row execute function tollgate.refuse_if_it_has_history();
+create trigger history_stays before delete on public.tags
+for each row execute function tollgate.refuse_if_it_has_history();
+create trigger history_stays before delete on public.plan_quotas
+for each row execute function tollgate.refuse_if_it_has_history();
+
+-- Who can see the user can see the user's rows; nobody writes them directly, but for grants.
+
+alter table public.user_token_grants enable row level security;
+alter table public.user_token_grants_consume enable row level security;
+alter table public.user_quota_usage enable row level security;
+alter table public.token_transfers enable row level security;
+alter table public.token_holds enable row level security;
+alter table public.user_usage enable row level security;
+alter table public.user_tag_usage enable row level security;
+
+create policy "who sees the user reads grants" on public.user_token_grants
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+create policy "who sees the user reads grant consumption" on public.user_token_grants_consume
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+create policy "who sees the user reads quota usage" on public.user_quota_usage
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+create policy "who sees the user reads transfers" on public.token_transfers
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+create policy "who sees the user reads holds" on public.token_holds
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+create policy "who sees the user reads usage" on public.user_usage
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+create policy "who sees the user reads tag usage" on public.user_tag_usage
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+
+create policy "admins add grants" on public.user_token_grants
+for insert to authenticated with check (exists (
+  select from public.tracked_users t
+  where t.id = user_id and t.project_id in (select tollgate.my_projects('admin'))
+));
+create policy "admins change grants" on public.user_token_grants
+for update to authenticated using (exists (
+  select from public.tracked_users t
+  where t.id = user_id and t.project_id in (select tollgate.my_projects('admin'))
+));
+
+revoke all
+on public.user_token_grants, public.user_token_grants_consume, public.user_quota_usage,
+public.token_transfers, public.token_holds, public.user_usage, public.user_tag_usage
+from public, anon, authenticated, service_role;
+grant select
+on public.user_token_grants, public.user_token_grants_consume, public.user_quota_usage,
+public.token_transfers, public.token_holds, public.user_usage, public.user_tag_usage
+to authenticated, service_role, tollgate_kernel;
+grant
+  insert (user_id, token_amount, grant_type, expires_at, request_id, metadata),
+  update (expires_at, metadata)
+on public.user_token_grants to authenticated, service_role;
+
+grant insert on public.token_transfers, public.user_token_grants_consume to tollgate_kernel;
+grant insert, update (tokens_used) on public.user_token_grants to tollgate_kernel;
+grant insert, update on public.user_quota_usage, public.user_usage, public.user_tag_usage to tollgate_kernel;

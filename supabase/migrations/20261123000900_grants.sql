@@ -1,0 +1,186 @@
+-- Grants: inserting a row is all it takes, by hand in Studio, by RPC or by the API. Triggers lock
+-- the user, set the time and book the transfer.
+
+create function tollgate.date_grant_by_hand()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  new.created_at := null;
+  return new;
+end;
+$$;
+
+comment on function tollgate.date_grant_by_hand() is
+  'Trigger: only the kernel may place a grant in time; for everybody else it is made now.';
+
+create function tollgate.prepare_grant()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_usage public.user_usage;
+begin
+  select * into v_usage from public.user_usage u where u.user_id = new.user_id for no key update;
+  if not found then
+    raise exception using
+      errcode = 'TG004', message = 'user_id is not a known user', hint = 'Use the id of a row of tracked_users.';
+  end if;
+  new.created_at := greatest(coalesce(new.created_at, clock_timestamp()), v_usage.last_transfer_at);
+  perform tollgate.check_request(v_usage.user_id::text, new.token_amount, new.metadata, new.request_id);
+  if new.tokens_used <> 0 then
+    raise exception using
+      errcode = 'TG001', message = 'tokens_used of a new grant must be 0', hint = 'Leave tokens_used out.';
+  elsif new.expires_at <= new.created_at then
+    raise exception using
+      errcode = 'TG001',
+      message = format('expires_at %s is not in the future', new.expires_at),
+      hint = 'Give a later time, or none for a grant that never expires.';
+  -- 2^53 - 1: the largest integer that every JSON client reads exactly.
+  elsif tollgate.grants_left(new.user_id, new.created_at) > 9007199254740991 - new.token_amount then
+    raise exception using
+      errcode = 'TG001',
+      message = 'A user''s grants may not total more than 9007199254740991 tokens',
+      hint = 'Grant fewer tokens.';
+  end if;
+  return new;
+end;
+$$;
+
+alter function tollgate.prepare_grant() owner to tollgate_kernel;
+comment on function tollgate.prepare_grant() is
+  'Trigger: locks the user, dates the grant under the lock and checks it. Raises TG001, TG004.';
+
+create function tollgate.book_grant()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_account tollgate.accounts;
+  v_number bigint;
+begin
+  update public.user_usage u
+  set last_transfer_number = u.last_transfer_number + 1, last_transfer_at = new.created_at
+  where u.user_id = new.user_id
+  returning u.last_transfer_number into v_number;
+  select * into strict v_account from tollgate.accounts a where a.user_id = new.user_id;
+
+  insert into public.token_transfers (
+    user_id, transfer_number, amount, transaction_type, user_token_grants_id,
+    quota_left, grants_left, request_id, metadata, created_at
+  )
+  values (
+    new.user_id, v_number, new.token_amount, 'grant', new.id,
+    (tollgate.quota_at(v_account, new.created_at)).tokens_left,
+    tollgate.grants_left(new.user_id, new.created_at),
+    new.request_id, new.metadata, new.created_at
+  );
+  return null;
+end;
+$$;
+
+alter function tollgate.book_grant() owner to tollgate_kernel;
+comment on function tollgate.book_grant() is 'Trigger: books the transfer of a new grant.';
+
+-- Triggers of one event fire in the order of their names.
+create trigger grant_1_by_hand_is_made_now before insert on public.user_token_grants
+for each row when (current_user <> 'tollgate_kernel') execute function tollgate.date_grant_by_hand();
+create trigger grant_2_is_checked before insert on public.user_token_grants
+for each row execute function tollgate.prepare_grant();
+create trigger grant_3_is_booked after insert on public.user_token_grants
+for each row execute function tollgate.book_grant();
+
+create type tollgate.grant_receipt as (
+  grant_id uuid,
+  tokens bigint,
+  grant_type public.grant_type,
+  expires_at timestamptz,
+  metadata jsonb,
+  grants_left bigint,
+  transfer_number bigint,
+  request_id text,
+  replayed boolean,
+  created_at timestamptz
+);
+
+comment on type tollgate.grant_receipt is 'The answer to a grant.';
+
+create function tollgate.grant_tokens(
+  p_project_id uuid,
+  p_external_user_id text,
+  p_tokens bigint,
+  p_grant_type public.grant_type,
+  p_expires_at timestamptz,
+  p_metadata jsonb,
+  p_request_id text,
+  p_at timestamptz default null
+)
+returns tollgate.grant_receipt
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
+  v_grant public.user_token_grants;
+  v_transfer public.token_transfers;
+  v_replayed boolean := false;
+begin
+  perform tollgate.require_role(p_project_id, 'admin');
+  perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
+  if p_grant_type is null then
+    raise exception using
+      errcode = 'TG001',
+      message = 'The grant type is missing',
+      hint = 'Give one of: ' || array_to_string(enum_range(null::public.grant_type), ', ') || '.';
+  end if;
+  perform from public.user_usage u where u.user_id = v_user_id for no key update;
+  if not found then
+    perform tollgate.create_user(p_project_id, p_external_user_id, coalesce(p_at, clock_timestamp()));
+    perform from public.user_usage u where u.user_id = v_user_id for no key update;
+  end if;
+
+  v_transfer := tollgate.find_replay(v_user_id, p_request_id, p_tokens, null, p_metadata);
+  if v_transfer.user_id is not null then
+    v_replayed := true;
+    select * into strict v_grant from public.user_token_grants g
+    where g.user_id = v_user_id and g.id = v_transfer.user_token_grants_id;
+  else
+    insert into public.user_token_grants
+      (user_id, token_amount, grant_type, expires_at, request_id, metadata, created_at)
+    values
+      (v_user_id, p_tokens, p_grant_type, p_expires_at, p_request_id, p_metadata, p_at)
+    returning * into v_grant;
+    select * into strict v_transfer from public.token_transfers t
+    where t.user_id = v_user_id
+    order by t.transfer_number desc
+    limit 1;
+  end if;
+
+  return row(
+    v_grant.id, v_grant.token_amount, v_grant.grant_type, v_grant.expires_at, v_grant.metadata,
+    v_transfer.grants_left, v_transfer.transfer_number, v_transfer.request_id, v_replayed,
+    v_grant.created_at
+  )::tollgate.grant_receipt;
+end;
+$$;
+
+alter function tollgate.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz)
+owner to tollgate_kernel;
+comment on function tollgate.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz) is
+  'Gives 1 to 1e15 tokens to a user; an unknown user is created on the project''s default plan. p_at places the call in time, for tests and demo data only. Raises TG001, TG004, TG006, TG008, TG009.';
+
+revoke all on all functions in schema tollgate from public;
+grant execute on function
+tollgate.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz)
+to authenticated, service_role;

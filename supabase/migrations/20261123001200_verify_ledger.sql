@@ -1,0 +1,135 @@
+-- The audit of the running state against the append-only rows. Empty, always.
+
+create function public.verify_ledger()
+returns table (disagreement text, user_id uuid, row_key text, expected text, found text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+  with consumed as (
+    select c.user_id, c.user_token_grants_id as grant_id, sum(c.token_deduction) as tokens
+    from public.user_token_grants_consume c
+    group by c.user_id, c.user_token_grants_id
+  ),
+  drawn as (
+    select c.user_id, c.transfer_number, sum(c.token_deduction) as tokens
+    from public.user_token_grants_consume c
+    group by c.user_id, c.transfer_number
+  ),
+  from_quota as (
+    select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens
+    from public.token_transfers t
+    where t.base_quota_used > 0
+    group by t.user_id, t.quota_id, t.quota_period_start
+  ),
+  numbers as (
+    select t.user_id, count(*) as transfers, max(t.transfer_number) as last_number, max(t.created_at) as last_at
+    from public.token_transfers t
+    group by t.user_id
+  ),
+  in_order as (
+    select t.*, lag(t.created_at) over w as previous_at
+    from public.token_transfers t
+    window w as (partition by t.user_id order by t.transfer_number)
+  ),
+  windows as (
+    select u.user_id, null::uuid as tag_id, u.hour_start, u.day_start, u.week_start, u.month_start,
+      u.hour_used, u.day_used, u.week_used, u.month_used
+    from public.user_usage u
+    union all
+    select g.user_id, g.tag_id, g.hour_start, g.day_start, g.week_start, g.month_start,
+      g.hour_used, g.day_used, g.week_used, g.month_used
+    from public.user_tag_usage g
+  ),
+  recounted as (
+    select
+      w.user_id, w.tag_id,
+      array[w.hour_used, w.day_used, w.week_used, w.month_used]::numeric[] as used,
+      array[
+        coalesce(sum(- t.amount) filter (where t.created_at >= w.hour_start), 0),
+        coalesce(sum(- t.amount) filter (where t.created_at >= w.day_start), 0),
+        coalesce(sum(- t.amount) filter (where t.created_at >= w.week_start), 0),
+        coalesce(sum(- t.amount) filter (where t.created_at >= w.month_start), 0)
+      ] as expected
+    from windows w
+    left join public.token_transfers t
+      on t.user_id = w.user_id
+      and t.transaction_type = 'consumption'
+      and (w.tag_id is null or t.tag_id = w.tag_id)
+      and t.created_at >= least(w.week_start, w.month_start)
+    group by w.user_id, w.tag_id, w.hour_start, w.day_start, w.week_start, w.month_start,
+      w.hour_used, w.day_used, w.week_used, w.month_used
+  )
+  select 'tokens used of a grant', coalesce(g.user_id, c.user_id), coalesce(g.id, c.grant_id)::text,
+    coalesce(c.tokens, 0)::text, g.tokens_used::text
+  from public.user_token_grants g
+  full join consumed c on c.user_id = g.user_id and c.grant_id = g.id
+  where g.tokens_used is distinct from coalesce(c.tokens, 0)
+  union all
+  select 'transfer of a grant', coalesce(g.user_id, t.user_id), coalesce(g.id, t.user_token_grants_id)::text,
+    g.token_amount::text, t.amount::text
+  from public.user_token_grants g
+  full join (select * from public.token_transfers x where x.transaction_type = 'grant') t
+    on t.user_id = g.user_id and t.user_token_grants_id = g.id
+  where (g.token_amount, g.created_at) is distinct from (t.amount, t.created_at)
+  union all
+  select 'grants that paid a transfer', coalesce(t.user_id, d.user_id),
+    coalesce(t.transfer_number, d.transfer_number)::text, coalesce(d.tokens, 0)::text, t.grants_used::text
+  from public.token_transfers t
+  full join drawn d on d.user_id = t.user_id and d.transfer_number = t.transfer_number
+  where t.grants_used is distinct from coalesce(d.tokens, 0)
+  union all
+  select 'tokens used of a quota period', coalesce(q.user_id, f.user_id),
+    concat_ws(' ', coalesce(q.quota_id, f.quota_id), coalesce(q.period_start, f.period_start)),
+    coalesce(f.tokens, 0)::text, q.tokens_used::text
+  from public.user_quota_usage q
+  full join from_quota f
+    on f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start
+  where q.tokens_used is distinct from coalesce(f.tokens, 0)
+  union all
+  select 'quota period of a transfer', t.user_id, t.transfer_number::text,
+    concat_ws(' ', q.period_start, q.period_end), t.created_at::text
+  from public.token_transfers t
+  join public.user_quota_usage q
+    on q.user_id = t.user_id and q.quota_id = t.quota_id and q.period_start = t.quota_period_start
+  where t.created_at < q.period_start or t.created_at >= q.period_end
+  union all
+  select 'quota periods that overlap', a.user_id, concat_ws(' ', a.quota_id, a.period_start),
+    a.period_end::text, b.period_start::text
+  from public.user_quota_usage a
+  join public.user_quota_usage b
+    on b.user_id = a.user_id and b.quota_id = a.quota_id
+    and b.period_start > a.period_start and b.period_start < a.period_end
+  union all
+  select 'number of transfers', coalesce(u.user_id, n.user_id), null,
+    concat_ws(' ', coalesce(n.transfers, 0), coalesce(n.last_number, 0)), u.last_transfer_number::text
+  from public.user_usage u
+  full join numbers n on n.user_id = u.user_id
+  where u.last_transfer_number is distinct from coalesce(n.transfers, 0)
+    or u.last_transfer_number is distinct from coalesce(n.last_number, 0)
+    or u.last_transfer_at is distinct from coalesce(n.last_at, '-infinity')
+  union all
+  select 'time of a transfer', t.user_id, t.transfer_number::text, t.previous_at::text, t.created_at::text
+  from in_order t
+  where t.created_at < t.previous_at
+  union all
+  select 'tokens used in windows', r.user_id, r.tag_id::text, r.expected::text, r.used::text
+  from recounted r
+  where r.used <> r.expected
+  union all
+  select 'usage row of a user', u.id, null, 'one', 'none'
+  from public.tracked_users u
+  where not exists (select from public.user_usage s where s.user_id = u.id)
+  union all
+  select distinct 'usage row of a tag', t.user_id, t.tag_id::text, 'one', 'none'
+  from public.token_transfers t
+  where t.tag_id is not null
+    and not exists (select from public.user_tag_usage g where g.user_id = t.user_id and g.tag_id = t.tag_id);
+$$;
+
+comment on function public.verify_ledger() is
+  'Recomputes all running state from token_transfers and user_token_grants_consume and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. For service_role and the SQL editor.';
+
+revoke all on function public.verify_ledger() from public, anon, authenticated, service_role;
+grant execute on function public.verify_ledger() to service_role;
