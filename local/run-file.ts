@@ -57,7 +57,9 @@ export async function reclaim(path: string): Promise<number | undefined> {
   const run = read(path);
   if (run && isAlive(run.owner)) return run.owner.pid;
   // SIGINT: PostgreSQL's fast shutdown; Deno and Node simply end.
-  await Promise.all((run?.children ?? []).filter(isAlive).map(({ pid }) => endProcess(pid, "SIGINT")));
+  await Promise.all(
+    (run?.children ?? []).filter(isAlive).map(({ pid }) => endProcess(pid, "SIGINT")),
+  );
   rmSync(path, { force: true });
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -26,13 +26,18 @@ export async function start(args: string[]): Promise<void> {
   }
   // After a hangup there is no terminal to write to.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  let hungUp = false;
+  process.once("SIGHUP", () => hungUp = true);
   try {
     await run(args, interrupt.signal);
   } catch (error) {
-    if (interrupt.signal.aborted) return;
-    console.error(`✗ ${explain(error)}`);
-    process.exitCode = 1;
+    if (!interrupt.signal.aborted) {
+      console.error(`✗ ${explain(error)}`);
+      process.exitCode = 1;
+    }
   }
+  // Node aborts at its exit when it cannot restore the modes of a terminal that is gone.
+  if (hungUp) [0, 1, 2].forEach(closeSync);
 }
 
 async function run(args: string[], signal: AbortSignal): Promise<void> {
@@ -104,9 +109,11 @@ async function reset(folder: string): Promise<void> {
 
 /** Everything goes to the file; what functions print, also to the terminal. */
 function logTo(file: string): LogSink {
-  const stream = createWriteStream(file, { mode: 0o600 });
+  let fd: number | undefined;
   return (source, line) => {
-    stream.write(`${new Date().toISOString()} ${source}: ${line}\n`);
+    // Not before the first line: until then the file may be that of a stack which still runs.
+    fd ??= openSync(file, "w", 0o600);
+    writeSync(fd, `${new Date().toISOString()} ${source}: ${line}\n`);
     if (source.startsWith("function:")) console.log(`${source}: ${line}`);
   };
 }

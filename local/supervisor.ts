@@ -1,4 +1,4 @@
-import { type Child, launch, type Launch, type LaunchOptions } from "./children.ts";
+import { type Child, type Launch, launch, type LaunchOptions } from "./children.ts";
 import type { LogSink } from "./log.ts";
 import type { RunFile } from "./run-file.ts";
 

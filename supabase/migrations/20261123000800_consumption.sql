@@ -512,7 +512,8 @@ begin
     order by coalesce(g.expires_at, 'infinity'), g.created_at, g.id
   loop
     v_taken := least(v_needed, v_grant.tokens_left);
-    update public.user_token_grants g set tokens_used = g.tokens_used + v_taken
+    update public.user_token_grants g
+    set tokens_used = g.tokens_used + v_taken, is_spent = (v_taken = v_grant.tokens_left)
     where g.user_id = p_user_id and g.id = v_grant.id;
     insert into public.user_token_grants_consume
       (user_id, transfer_number, user_token_grants_id, token_deduction, created_at)

@@ -34,9 +34,11 @@ begin
   end if;
   new.created_at := greatest(coalesce(new.created_at, clock_timestamp()), v_usage.last_transfer_at);
   perform tollgate.check_request(v_usage.user_id::text, new.token_amount, new.metadata, new.request_id);
-  if new.tokens_used <> 0 then
+  if new.tokens_used <> 0 or new.is_spent then
     raise exception using
-      errcode = 'TG001', message = 'tokens_used of a new grant must be 0', hint = 'Leave tokens_used out.';
+      errcode = 'TG001',
+      message = 'tokens_used of a new grant must be 0, and is_spent false',
+      hint = 'Leave both out.';
   elsif new.expires_at <= new.created_at then
     raise exception using
       errcode = 'TG001',

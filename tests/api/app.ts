@@ -17,16 +17,22 @@ export function makeApiKey(byte = "ab"): string {
   return payload + createHash("sha256").update(payload).digest("hex").slice(0, 8);
 }
 
-export interface Answer {
-  status: number;
-  headers: Headers;
-  // deno-lint-ignore no-explicit-any
-  json: any;
+export interface ErrorJson {
+  error: { code: string; message: string; hint: string; request_id: string };
 }
 
-export async function request(path: string, init: RequestInit = {}): Promise<Answer> {
+export interface Answer<Json = ErrorJson> {
+  status: number;
+  headers: Headers;
+  json: Json;
+}
+
+export async function request<Json = ErrorJson>(
+  path: string,
+  init: RequestInit = {},
+): Promise<Answer<Json>> {
   const { status, headers, body } = await raw(path, init);
-  return { status, headers, json: body ? JSON.parse(body) : undefined };
+  return { status, headers, json: JSON.parse(body) };
 }
 
 export async function raw(path: string, init: RequestInit = {}) {
@@ -39,7 +45,7 @@ export function post(path: string, body: unknown, headers: Record<string, string
   return request(path, {
     method: "POST",
     headers: { authorization: `Bearer ${makeApiKey()}`, ...headers },
-    body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
+    body: typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body),
   });
 }
 

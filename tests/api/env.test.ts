@@ -37,7 +37,9 @@ describe("the secret key", () => {
 
 describe("the URL", () => {
   it.each(["", "localhost"])("must be one: %j", (url) => {
-    expect(() => read({ SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: "k" })).toThrow(/SUPABASE_URL/);
+    expect(() => read({ SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: "k" })).toThrow(
+      /SUPABASE_URL/,
+    );
   });
 
   it("may end with a slash", () => {

@@ -18,6 +18,11 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+function loggedLine(): string {
+  expect(log).toHaveBeenCalledOnce();
+  return log.mock.calls[0]?.[0];
+}
+
 const failure = { rpc: "consume_with_api_key", status: 400, message: "what is wrong", hint: null };
 
 describe("a registered SQLSTATE", () => {
@@ -100,8 +105,7 @@ describe("trouble of the database", () => {
       "order-7",
     );
     expect(await response.text()).not.toContain("inner detail");
-    expect(log).toHaveBeenCalledOnce();
-    expect(JSON.parse(log.mock.calls[0][0])).toEqual({
+    expect(JSON.parse(loggedLine())).toEqual({
       code: "internal_error",
       status: 500,
       request_id: "order-7",
@@ -116,8 +120,7 @@ describe("trouble of the database", () => {
       metadata: { note: "private-note" },
     });
     expect(status).toBe(503);
-    expect(log).toHaveBeenCalledOnce();
-    const [line] = log.mock.calls[0];
+    const line = loggedLine();
     expect(JSON.parse(line).cause.rpc).toBe("consume_with_api_key");
     expect(line).not.toMatch(/\n|tg_live_|[0-9a-f]{40}|private/);
     expect(line).not.toContain(SECRET_KEY);
@@ -126,8 +129,11 @@ describe("trouble of the database", () => {
 });
 
 describe("a database that does not answer", () => {
-  it("is given up at the deadline", async () => {
-    const silent = createServer().listen(0, "127.0.0.1");
+  it.each([
+    ["at all", ""],
+    ["beyond its headers", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"],
+  ])("%s is given up at the deadline", async (_, beginning) => {
+    const silent = createServer((socket) => socket.write(beginning)).listen(0, "127.0.0.1");
     await new Promise((resolve) => silent.once("listening", resolve));
     try {
       const { port } = silent.address() as AddressInfo;
@@ -148,7 +154,7 @@ describe("an unexpected exception", () => {
     const response = errorResponse(new TypeError("a bug of ours"), "order-7");
     expect(response.status).toBe(500);
     expect(await response.text()).not.toContain("bug of ours");
-    expect(JSON.parse(log.mock.calls[0][0]).cause).toMatchObject({
+    expect(JSON.parse(loggedLine()).cause).toMatchObject({
       message: "a bug of ours",
       stack: expect.stringContaining("errors.test.ts"),
     });

@@ -3,8 +3,6 @@ import { type Answer, get, PASSED_ON_TO_THE_DATABASE, post } from "./app.ts";
 
 const CONSUME = { user_id: "user_123", tokens_to_consume: 500 };
 const GRANT = { user_id: "user_123", tokens: 500, grant_type: "bonus" };
-const NUL = "a\0b";
-const LONE_SURROGATE = "a\ud800b";
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -38,8 +36,9 @@ describe("a body", () => {
   );
 
   it("that is not UTF-8 is refused, not guessed at", async () => {
-    const latin1 = Buffer.from('{"user_id":"J\u00f6rg","tokens_to_consume":1}', "latin1");
-    expectRefusal(await post("/v1/consume", new Uint8Array(latin1)), /not valid JSON/);
+    const text = '{"user_id":"J\u00f6rg","tokens_to_consume":1}';
+    const latin1 = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    expectRefusal(await post("/v1/consume", new Blob([latin1])), /not valid JSON/);
   });
 
   it.each(["null", "[]", "5", '"text"'])(
@@ -111,25 +110,46 @@ describe("tokens", () => {
 });
 
 describe("text", () => {
-  const wrong = ["", "a".repeat(256), NUL, LONE_SURROGATE, 5, {}, ["a"]];
-  const right = ["a", " ", "..", "50%/\u00e9?#\n", "a".repeat(255), "\u{1f600}".repeat(255)];
+  const wrong: [string, unknown][] = [
+    ["empty", ""],
+    ["256 characters", "a".repeat(256)],
+    ["with a NUL character", "a\0b"],
+    ["with an unpaired surrogate", "a\ud800b"],
+    ["a number", 5],
+    ["an object", {}],
+    ["a list", ["a"]],
+  ];
+  const right: [string, string][] = [
+    ["1 character", "a"],
+    ["a space", " "],
+    ["two dots", ".."],
+    ["any characters", "50%/\u00e9?#\n"],
+    ["255 characters", "a".repeat(255)],
+    ["255 characters of two UTF-16 units", "\u{1f600}".repeat(255)],
+  ];
 
   for (const field of ["user_id", "tag", "request_id"]) {
-    it.each(wrong)(`that is wrong is refused as ${field}: %j`, async (value) => {
+    it.each(wrong)(`is refused as ${field}: %s`, async (_, value) => {
       expectRefusal(
         await post("/v1/consume", { ...CONSUME, [field]: value }),
         `${field} must be text of 1 to 255 characters`,
       );
     });
 
-    it.each(right)(`of 1 to 255 characters is accepted as ${field}: %j`, async (value) => {
+    it.each(right)(`is accepted as ${field}: %s`, async (_, value) => {
       expectPassed(await post("/v1/consume", { ...CONSUME, [field]: value }));
     });
   }
 
   it("is needed for user_id: null is refused", async () => {
-    expectRefusal(await post("/v1/consume", { ...CONSUME, user_id: null }), /^user_id must be text/);
-    expectRefusal(await post("/v1/grants", { ...GRANT, user_id: undefined }), /^user_id is required/);
+    expectRefusal(
+      await post("/v1/consume", { ...CONSUME, user_id: null }),
+      /^user_id must be text/,
+    );
+    expectRefusal(
+      await post("/v1/grants", { ...GRANT, user_id: undefined }),
+      /^user_id is required/,
+    );
   });
 });
 
@@ -165,7 +185,7 @@ describe("metadata", () => {
 
   it.each<[string, unknown]>([
     ["nothing in it", {}],
-    ["every kind of value", { a: [1, -1.5, 1e300 / 3e290, "\u{1f600}", true, null, {}] }],
+    ["every kind of value", { a: [1, -1.5, 0.1, "\u{1f600}", true, null, {}] }],
     ["32 levels", nested(32)],
     ["16384 bytes", { a: "x".repeat(16_376) }],
   ])("with %s is accepted", async (_, metadata) => {
@@ -188,11 +208,12 @@ describe("a grant", () => {
 
   it.each([
     "2030-01-31",
+    "2030-01-31T00:00Z",
     "2030-01-31T00:00:00",
     "2030-02-30T00:00:00Z",
     "0000-01-01T00:00:00Z",
     "2030-01-31T00:00:00+23:00",
-    `2030-01-31T00:00:00.${"1".repeat(100)}Z`,
+    "2030-01-31T00:00:00.1234567891Z",
     "tomorrow",
     "infinity",
     "",
@@ -205,7 +226,6 @@ describe("a grant", () => {
   });
 
   it.each([
-    "2030-01-31T00:00Z",
     "2030-01-31T00:00:00Z",
     "2030-01-31T00:00:00.123456789+14:00",
     "9999-12-31T23:59:59-12:00",
@@ -247,7 +267,11 @@ describe("a request id", () => {
     );
   });
 
-  it.each(["", "a".repeat(256), "\u00e9"])("in a header is refused: %j", async (id) => {
+  it.each([
+    ["empty", ""],
+    ["256 characters", "a".repeat(256)],
+    ["not ASCII", "\u00e9"],
+  ])("in a header is refused: %s", async (_, id) => {
     expectRefusal(
       await post("/v1/consume", CONSUME, { "idempotency-key": id }),
       /Idempotency-Key header must be 1 to 255 printable ASCII characters/,
@@ -288,12 +312,16 @@ describe("a query parameter", () => {
   it.each(["0", "101", "-1", "1.5", "1e1", "abc", "", "%201", "0x10", "1000"])(
     "limit=%s is refused",
     async (limit) =>
-      expectRefusal(await transfers(`limit=${limit}`), "limit must be a whole number from 1 to 100"),
+      expectRefusal(
+        await transfers(`limit=${limit}`),
+        "limit must be a whole number from 1 to 100",
+      ),
   );
 
   it.each(["0", "-1", "abc", "", "1.5", "1".repeat(16)])(
     "cursor=%s is refused",
-    async (cursor) => expectRefusal(await transfers(`cursor=${cursor}`), "cursor must be the next_cursor"),
+    async (cursor) =>
+      expectRefusal(await transfers(`cursor=${cursor}`), "cursor must be the next_cursor"),
   );
 
   it.each(["", "limit=1", "limit=100", "cursor=1", "limit=10&cursor=999999999999999"])(

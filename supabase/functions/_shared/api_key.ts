@@ -12,7 +12,7 @@ const KEY_SHAPE = "A key is tg_live_ followed by 48 hex digits, 56 characters in
 export async function apiKeyHash(headers: Headers): Promise<string> {
   const key = findApiKey(headers);
   const [, payload, checksum] = KEY_PATTERN.exec(key) ?? [];
-  if (payload === undefined) {
+  if (payload === undefined || checksum === undefined) {
     throw apiError("invalid_api_key", "The API key is malformed.", KEY_SHAPE);
   }
   if (!(await sha256(payload)).startsWith(checksum)) {

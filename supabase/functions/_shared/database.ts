@@ -15,8 +15,26 @@ const DEADLINE_MS = 10_000;
 export function connectDatabase({ supabaseUrl, secretKey }: Env, deadlineMs = DEADLINE_MS) {
   const client = new PostgrestClient<Database>(`${supabaseUrl}/rest/v1`, {
     headers: { apikey: secretKey, authorization: `Bearer ${secretKey}` },
-    fetch: (input, init) => fetch(input, { ...init, signal: AbortSignal.timeout(deadlineMs) }),
   });
+
+  async function all<Row>(rpc: keyof Functions, call: RpcCall<Row>): Promise<Row[]> {
+    // The client's own timeout would end with the headers; this one covers the body as well.
+    const { data, error, status } = await call.abortSignal(AbortSignal.timeout(deadlineMs));
+    if (error) {
+      const { code, message, hint } = error;
+      throw databaseError({ rpc, status, code, message, hint });
+    }
+    return data;
+  }
+
+  async function only<Row>(rpc: keyof Functions, call: RpcCall<Row>): Promise<Row> {
+    const [row] = await all(rpc, call);
+    if (row === undefined) {
+      throw apiError("internal_error", undefined, undefined, { cause: { rpc, message: "no row" } });
+    }
+    return row;
+  }
+
   return {
     consume: (args: Args<"consume_with_api_key">) =>
       only("consume_with_api_key", client.rpc("consume_with_api_key", args)),
@@ -31,25 +49,14 @@ export function connectDatabase({ supabaseUrl, secretKey }: Env, deadlineMs = DE
 
 export type TollgateDatabase = ReturnType<typeof connectDatabase>;
 
-async function all<Row>(
-  rpc: keyof Functions,
-  call: PromiseLike<PostgrestSingleResponse<Row[]>>,
-): Promise<Row[]> {
-  const { data, error, status } = await call;
-  if (error) {
-    const { code, message, hint } = error;
-    throw databaseError({ rpc, status, code, message, hint });
-  }
-  return data;
+/** What `client.rpc()` returns, as far as it matters here. */
+interface RpcCall<Row> {
+  abortSignal(signal: AbortSignal): PromiseLike<PostgrestSingleResponse<Row[]>>;
 }
 
-async function only<Row>(
-  rpc: keyof Functions,
-  call: PromiseLike<PostgrestSingleResponse<Row[]>>,
-): Promise<Row> {
-  const [row] = await all(rpc, call);
-  if (row === undefined) {
-    throw apiError("internal_error", undefined, undefined, { cause: { rpc, message: "no row" } });
-  }
-  return row;
+/** Leaves out arguments that are null or undefined, so that the default of the function applies. */
+export function given<Arguments extends object>(args: Arguments) {
+  return Object.fromEntries(Object.entries(args).filter(([, value]) => value != null)) as {
+    [Name in keyof Arguments]?: NonNullable<Arguments[Name]>;
+  };
 }

@@ -153,7 +153,7 @@ export interface RpcFailure {
   rpc: string;
   /** HTTP status of PostgREST, or of a gateway before it; 0 if there was no answer. */
   status: number;
-  code?: string;
+  code?: string | undefined;
   message: string;
   hint?: string | null;
 }

@@ -47,7 +47,7 @@ export const requestId = shortText().nullish().describe(
 
 export const metadata = z.custom<Json>()
   .superRefine((value, context) => {
-    const problem = value == null ? undefined : metadataProblem(value);
+    const problem = metadataProblem(value);
     if (problem) context.addIssue({ code: "custom", message: problem });
   })
   .optional()
@@ -60,6 +60,7 @@ export const metadata = z.custom<Json>()
 
 /** What would be refused by jsonb, or be changed on the way to it. */
 function metadataProblem(value: unknown): string | undefined {
+  // Null passes, as an object: it is the same as none.
   if (typeof value !== "object" || Array.isArray(value)) return "must be a JSON object";
   // Depth first: JSON.stringify would overflow the stack on a deep enough object.
   return jsonProblem(value, MAX_METADATA_DEPTH) ??
@@ -93,10 +94,10 @@ export const grantType = z.enum(
   rule(`must be one of ${Constants.public.Enums.grant_type.join(", ")}`),
 ).describe(`Why the tokens are given: ${Constants.public.Enums.grant_type.join(", ")}.`);
 
-// Narrower than ISO 8601 where Postgres is: no year 0, offsets up to 15:59, a bounded fraction.
+// Narrower than ISO 8601 where Postgres is: no year 0, offsets up to 15:59, 9 digits of fraction.
 const expiryRule = rule("must be an ISO 8601 time with an offset, such as 2030-01-31T23:59:59Z");
 export const expiresAt = z.iso.datetime({ offset: true, ...expiryRule })
-  .refine((time) => /^(?!0000).{16,29}(Z|[+-](0\d|1[0-5]):\d\d)$/.test(time), expiryRule)
+  .refine((time) => /^(?!0000).{19,29}(Z|[+-](0\d|1[0-5]):\d\d)$/.test(time), expiryRule)
   .nullish()
   .describe(
     "When what is left of the grant expires: ISO 8601 with an offset, in the future. " +
@@ -113,6 +114,7 @@ export const limit = z.preprocess(
 
 export const cursor = z.string()
   .regex(/^[1-9]\d{0,14}$/, rule("must be the next_cursor of an earlier answer: digits"))
+  .transform(Number)
   .optional()
   .describe("Where to go on: the next_cursor of the page before. Left out: from the newest.");
 

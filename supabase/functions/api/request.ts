@@ -48,7 +48,7 @@ export async function readBody<Schema extends WithRequestId>(c: AppContext, sche
   return body;
 }
 
-type WithRequestId = z.ZodObject & z.ZodType<{ request_id?: string | null }>;
+type WithRequestId = z.ZodObject & z.ZodType<{ request_id?: string | null | undefined }>;
 
 async function readJson(c: AppContext): Promise<unknown> {
   try {
@@ -68,7 +68,7 @@ function parse<Schema extends z.ZodObject>(schema: Schema, input: unknown): z.ou
   if (result.success) return result.data;
   const { issues } = result.error;
   const complaints = new Set(issues.map(complaint));
-  throw apiError("invalid_request", `${[...complaints].join("; ")}.`, hintFor(schema, issues[0]));
+  throw apiError("invalid_request", `${[...complaints].join("; ")}.`, hintFor(schema, issues));
 }
 
 function complaint(issue: z.core.$ZodIssue): string {
@@ -85,7 +85,8 @@ function complaint(issue: z.core.$ZodIssue): string {
 }
 
 /** The description of the first field at fault, or the list of fields to choose from. */
-function hintFor(schema: z.ZodObject, { path: [field] }: z.core.$ZodIssue): string {
+function hintFor(schema: z.ZodObject, issues: z.core.$ZodIssue[]): string {
+  const field = issues[0]?.path[0];
   const description = field === undefined ? undefined : schema.shape[String(field)]?.description;
   if (description) return description;
   const names = Object.keys(schema.shape);

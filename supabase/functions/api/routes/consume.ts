@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { apiKeyHash } from "../../_shared/api_key.ts";
+import { given } from "../../_shared/database.ts";
 import { count, instant, limitState, metadata, requestId, tag, tokens, userId } from "../fields.ts";
 import { readBody, readQuery } from "../request.ts";
 import type { Route } from "../route.ts";
@@ -143,9 +144,8 @@ export const consume: Route = {
       p_key_hash: keyHash,
       p_external_user_id: body.user_id,
       p_tokens: body.tokens_to_consume,
-      p_tag: body.tag ?? undefined,
-      p_metadata: body.metadata ?? undefined,
       p_request_id: c.get("requestId"),
+      ...given({ p_tag: body.tag, p_metadata: body.metadata }),
     });
     if (receipt.success) return Response.json(receipt);
     if (receipt.reason !== "restriction_exceeded") return Response.json(receipt, { status: 402 });

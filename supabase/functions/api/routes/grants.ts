@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { apiKeyHash } from "../../_shared/api_key.ts";
+import { given } from "../../_shared/database.ts";
 import {
   count,
   expiresAt,
@@ -83,9 +84,8 @@ export const grants: Route = {
       p_external_user_id: body.user_id,
       p_tokens: body.tokens,
       p_grant_type: body.grant_type,
-      p_expires_at: body.expires_at ?? undefined,
-      p_metadata: body.metadata ?? undefined,
       p_request_id: c.get("requestId"),
+      ...given({ p_expires_at: body.expires_at, p_metadata: body.metadata }),
     });
     return Response.json(grant, { status: grant.replayed ? 200 : 201 });
   },

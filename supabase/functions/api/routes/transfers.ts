@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { apiKeyHash } from "../../_shared/api_key.ts";
+import { given } from "../../_shared/database.ts";
 import { count, cursor, instant, limit, userId } from "../fields.ts";
 import { readParams, readQuery } from "../request.ts";
 import type { Route } from "../route.ts";
@@ -66,7 +67,7 @@ export const transfers: Route = {
       p_key_hash: keyHash,
       p_external_user_id: user_id,
       p_limit: limit + 1,
-      p_before: cursor === undefined ? undefined : Number(cursor),
+      ...given({ p_before: cursor }),
     });
     const data = rows.slice(0, limit);
     const last = rows.length > limit ? data.at(-1) : undefined;
