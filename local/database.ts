@@ -11,7 +11,7 @@ export function databaseUrl(port: number, user = "postgres", database = "postgre
 
 /** Runs `use` with one connection, closed afterwards. */
 export async function withConnection<T>(url: string, use: (sql: Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} });
   try {
     return await use(sql);
   } finally {

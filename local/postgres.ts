@@ -34,7 +34,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const binaries = postgresBinaries();
   const { dataDir } = options;
   const account = accountFor(dataDir, path.dirname(binaries.postgres));
-  if (!existsSync(path.join(dataDir, "PG_VERSION"))) {
+  if (!existsSync(dataDir)) {
     await initialise(dataDir, binaries.initdb, account, options.launch);
   }
   const version = readFileSync(path.join(dataDir, "PG_VERSION"), "utf8").trim();

@@ -78,25 +78,30 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const log = options.log ?? ((source, line) => logs.push(`${source}: ${line}`));
   const supervisor = new Supervisor(run, log);
 
+  const booting = checkPlace(folder, options)
+    .then(() => boot(supervisor, { ...options, root, folder, isScratch }, config));
+  const settled = booting.then(() => {}, () => {});
   async function stop() {
-    await supervisor.stop();
+    await supervisor.stop(settled);
     if (isScratch) rmSync(folder, { recursive: true, force: true });
   }
   const giveUp = () => void stop();
+  if (options.signal?.aborted) giveUp();
   options.signal?.addEventListener("abort", giveUp);
-
   try {
-    await endLeftover(path.join(folder, DATA));
-    await refuseIfTaken(options.apiPort, "api", "TOLLGATE_API_PORT");
-    await refuseIfTaken(options.dbPort, "database", "TOLLGATE_DB_PORT");
-    const parts = await boot(supervisor, { ...options, root, folder, isScratch }, config);
-    return { ...parts, logs, failure: supervisor.failure, stop };
+    return { ...await booting, logs, failure: supervisor.failure, stop };
   } catch (error) {
     await stop();
     throw error;
   } finally {
     options.signal?.removeEventListener("abort", giveUp);
   }
+}
+
+async function checkPlace(folder: string, { apiPort, dbPort }: StackOptions): Promise<void> {
+  await endLeftover(path.join(folder, DATA));
+  await refuseIfTaken(apiPort, "api", "TOLLGATE_API_PORT");
+  await refuseIfTaken(dbPort, "database", "TOLLGATE_DB_PORT");
 }
 
 async function refuseIfTaken(port: number | undefined, use: string, variable: string) {
@@ -121,7 +126,7 @@ async function boot(supervisor: Supervisor, options: BootOptions, config: Config
   const sources = findFunctions(root, config);
   const keys = await loadKeys(path.join(folder, "keys.json"), config);
 
-  const [postgres, api] = await Promise.all([
+  const [postgres, api] = await together([
     step(
       "PostgreSQL",
       startPostgres({
@@ -151,8 +156,8 @@ async function boot(supervisor: Supervisor, options: BootOptions, config: Config
   const startFunctions = sources.map((source) =>
     startFunction(source, { root, cacheDir, env, watch, launch })
   );
-  const [functions] = await Promise.all([
-    step("Functions", Promise.all(startFunctions)),
+  const [functions] = await together([
+    step("Functions", together(startFunctions)),
     prepareDatabase(),
   ]);
   for (const { server } of functions) supervisor.expectAlive(server);
@@ -197,4 +202,12 @@ async function boot(supervisor: Supervisor, options: BootOptions, config: Config
     signUserJwt: (userId: string, claims?: Record<string, unknown>) =>
       signUserJwt(keys.jwtSecret, userId, claims),
   };
+}
+
+/** Like Promise.all, but a failure is reported only when nothing goes on any more. */
+async function together<T extends readonly unknown[]>(
+  work: readonly [...{ [K in keyof T]: Promise<T[K]> }],
+) {
+  await Promise.allSettled(work);
+  return await Promise.all(work);
 }

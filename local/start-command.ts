@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { noteApplied } from "./applied-migrations.ts";
 import { readConfig } from "./config.ts";
 import { ensureDemo } from "./demo.ts";
 import { errorCode, messageOf, StackError } from "./errors.ts";
@@ -18,6 +19,8 @@ const USAGE = `Usage: npm start -- [options]
   --reset             delete all local data first (npm run reset)
   --root <folder>     the folder that has supabase/`;
 
+const DENO_CHATTER = /^(Watcher Process started|Listening on )/;
+
 /** Runs the stack until a signal stops it; sets the exit code. */
 export async function start(args: string[]): Promise<void> {
   const interrupt = new AbortController();
@@ -31,7 +34,8 @@ export async function start(args: string[]): Promise<void> {
   try {
     await run(args, interrupt.signal);
   } catch (error) {
-    if (!interrupt.signal.aborted) {
+    if (interrupt.signal.aborted) console.log("Stopped.");
+    else {
       console.error(`✗ ${explain(error)}`);
       process.exitCode = 1;
     }
@@ -62,6 +66,12 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
     signal,
   });
   try {
+    for (const name of noteApplied(root, path.join(folder, "applied-migrations.json"))) {
+      console.warn(
+        `! ${name} was edited after it was applied here. \`npm run reset\` applies it anew; ` +
+          `the local data is lost.`,
+      );
+    }
     const envFile = path.join(folder, "stack.env");
     const demo = await ensureDemo(stack.dbUrl(), envFile);
     writeStackEnv(envFile, stack, demo);
@@ -109,12 +119,16 @@ async function reset(folder: string): Promise<void> {
 
 /** Everything goes to the file; what functions print, also to the terminal. */
 function logTo(file: string): LogSink {
-  let fd: number | undefined;
+  const fd = openSync(file, "a", 0o600);
+  let isOurs = false;
   return (source, line) => {
-    // Not before the first line: until then the file may be that of a stack which still runs.
-    fd ??= openSync(file, "w", 0o600);
+    // Emptied with the first line: before, it may be that of a stack which still runs here.
+    if (!isOurs) ftruncateSync(fd);
+    isOurs = true;
     writeSync(fd, `${new Date().toISOString()} ${source}: ${line}\n`);
-    if (source.startsWith("function:")) console.log(`${source}: ${line}`);
+    if (source.startsWith("function:") && !DENO_CHATTER.test(line)) {
+      console.log(`${source}: ${line}`);
+    }
   };
 }
 

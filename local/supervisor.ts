@@ -48,8 +48,9 @@ export class Supervisor {
     });
   }
 
-  /** Ends everything: PostgreSQL last, since the others use it. */
-  stop(): Promise<void> {
+  /** Ends everything: PostgreSQL last, since the others use it, and once `quiet` settles: the driver
+   * may throw where nobody can catch when the server goes away amid a query. */
+  stop(quiet: Promise<unknown>): Promise<void> {
     this.#stopped ??= (async () => {
       await Promise.all(this.#launching);
       const all = [...this.#children];
@@ -57,6 +58,7 @@ export class Supervisor {
       await Promise.all(
         all.filter((child) => !isDatabase(child)).map((child) => child.stop("SIGTERM", 3000)),
       );
+      await quiet;
       // SIGINT is PostgreSQL's fast shutdown. Windows knows no signals: there the server is killed
       // and recovers at its next start.
       await Promise.all(all.filter(isDatabase).map((child) => child.stop("SIGINT", 10_000)));

@@ -112,6 +112,54 @@ comment on function tollgate.my_projects(public.project_role) is
 revoke all on function tollgate.my_projects(public.project_role) from public;
 grant execute on function tollgate.my_projects(public.project_role) to authenticated, service_role;
 
+create function tollgate.create_project(p_name text, p_time_zone text)
+returns public.projects
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_owner constant uuid := (select auth.uid());
+  v_project public.projects;
+begin
+  if v_owner is null then
+    raise exception using
+      errcode = 'TG008',
+      message = 'Only a signed-in user can own a project',
+      hint = 'Sign in first; service_role and the SQL editor can insert into projects and project_members.';
+  elsif p_name is null or char_length(p_name) not between 1 and 100 then
+    raise exception using
+      errcode = 'TG001', message = 'The name must have 1 to 100 characters', hint = 'Give another name.';
+  end if;
+  insert into public.projects (name, time_zone) values (p_name, coalesce(p_time_zone, 'UTC'))
+  returning * into v_project;
+  insert into public.project_members (project_id, user_id, role) values (v_project.id, v_owner, 'owner');
+  return v_project;
+end;
+$$;
+
+revoke all on function tollgate.create_project(text, text) from public;
+grant execute on function tollgate.create_project(text, text) to authenticated;
+
+create function public.create_project(p_name text, p_time_zone text default 'UTC')
+returns public.projects
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return tollgate.create_project(p_name, p_time_zone);
+end;
+$$;
+
+comment on function public.create_project(text, text) is
+  'Creates a project, owned by the signed-in caller. p_time_zone is an IANA name. Raises TG001, TG008.';
+
+revoke all on function public.create_project(text, text) from public, anon, authenticated, service_role;
+grant execute on function public.create_project(text, text) to authenticated;
+
 alter table public.projects enable row level security;
 alter table public.project_members enable row level security;
 

@@ -61,7 +61,7 @@ comment on column public.tracked_users.payment_status is
 comment on column public.tracked_users.billing_anchor is
   'Quota periods are counted from this instant. A change takes effect when the current period ends.';
 comment on column public.tracked_users.auth_user_id is
-  'The auth.users row that may see this user''s balance and transfers, if any.';
+  'The auth.users row that may see this user''s balance and transfers, if any: see link_user().';
 
 create function tollgate.prepare_tracked_user()
 returns trigger
@@ -115,8 +115,8 @@ for delete to authenticated using (project_id in (select tollgate.my_projects('a
 revoke all on public.tracked_users from public, anon, authenticated, service_role;
 grant
   select,
-  insert (project_id, external_id, plan_id, payment_status, billing_anchor, auth_user_id),
-  update (plan_id, payment_status, billing_anchor, auth_user_id),
+  insert (project_id, external_id, plan_id, payment_status, billing_anchor),
+  update (plan_id, payment_status, billing_anchor),
   delete
 on public.tracked_users to authenticated;
 grant select, insert, update, delete on public.tracked_users to service_role;

@@ -1,13 +1,13 @@
 -- API keys of a project. The plaintext exists once, in the answer of create_api_key(); the table
 -- holds its SHA-256. 160 random bits need no slow hash.
 
-create type public.api_key_scope as enum ('consume', 'read', 'grant');
+create type public.api_key_scope as enum ('consume', 'read', 'grant', 'link');
 
 create table public.api_keys (
   id uuid primary key default gen_random_uuid(),
   project_id uuid not null references public.projects (id) on delete cascade,
   name text not null,
-  scopes public.api_key_scope[] not null default '{consume,read,grant}',
+  scopes public.api_key_scope[] not null default '{consume,read,grant,link}',
   key_hash bytea not null,
   key_hint text not null,
   expires_at timestamptz,
@@ -25,7 +25,7 @@ create index idx_api_keys_project on public.api_keys (project_id);
 comment on table public.api_keys is
   'Keys of a project''s backend. Make one with create_api_key(), which shows the key once.';
 comment on column public.api_keys.scopes is
-  'consume: POST /v1/consume. read: balances and transfers. grant: POST /v1/grants.';
+  'consume: POST /v1/consume. read: balances and transfers. grant: POST /v1/grants. link: PUT /v1/users/:user_id/link.';
 comment on column public.api_keys.key_hash is 'SHA-256 of the key.';
 comment on column public.api_keys.key_hint is 'The key''s first characters, to tell keys apart.';
 comment on column public.api_keys.expires_at is 'From this instant on the key is refused. Empty: never.';
@@ -73,7 +73,7 @@ begin
   elsif p_expires_at <= clock_timestamp() then
     v_problem := 'expires_at must be in the future';
   elsif p_scopes is null or cardinality(p_scopes) = 0 or array_position(p_scopes, null) is not null then
-    v_problem := 'A key needs at least one of the scopes consume, read, grant';
+    v_problem := 'A key needs at least one of the scopes consume, read, grant, link';
   end if;
   if v_problem is not null then
     raise exception using
@@ -116,6 +116,39 @@ $$;
 
 comment on function tollgate.revoke_api_key(uuid) is
   'Ends a key from now on; a key that was revoked before keeps its time. Raises TG002.';
+
+create function tollgate.rotate_api_key(p_key_id uuid, p_grace interval)
+returns table (id uuid, name text, api_key text, scopes public.api_key_scope[], expires_at timestamptz)
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_old public.api_keys;
+begin
+  if p_grace is null or v_now + p_grace < v_now or v_now + p_grace > v_now + interval '90 days' then
+    raise exception using
+      errcode = 'TG001', message = 'The grace time must be from 0 to 90 days', hint = 'For example: 24 hours.';
+  end if;
+  select * into v_old from public.api_keys k
+  where k.id = p_key_id
+    and (tollgate.is_trusted() or k.project_id in (select tollgate.my_projects('admin')))
+  for update;
+  if not found or v_old.revoked_at <= v_now or v_old.expires_at <= v_now then
+    raise exception using
+      errcode = 'TG002',
+      message = 'The API key is not known or has ended',
+      hint = 'Use the id of a row of api_keys that is in force, or create a new key.';
+  end if;
+  update public.api_keys k set expires_at = least(k.expires_at, v_now + p_grace) where k.id = p_key_id;
+  return query select n.* from tollgate.create_api_key(v_old.project_id, v_old.name, v_old.expires_at, v_old.scopes) n;
+end;
+$$;
+
+comment on function tollgate.rotate_api_key(uuid, interval) is
+  'Makes a key like another, which ends after the grace time. Raises TG001, TG002.';
 
 create function tollgate.authenticate(p_key_hash bytea, p_scope public.api_key_scope)
 returns uuid
@@ -163,7 +196,8 @@ comment on function tollgate.authenticate(bytea, public.api_key_scope) is
 revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.create_api_key(uuid, text, timestamptz, public.api_key_scope[]),
-tollgate.revoke_api_key(uuid)
+tollgate.revoke_api_key(uuid),
+tollgate.rotate_api_key(uuid, interval)
 to authenticated, service_role;
 grant execute on function tollgate.authenticate(bytea, public.api_key_scope) to service_role;
 

@@ -140,7 +140,7 @@ create function public.create_api_key(
   p_project_id uuid,
   p_name text,
   p_expires_at timestamptz default null,
-  p_scopes public.api_key_scope[] default '{consume,read,grant}'
+  p_scopes public.api_key_scope[] default '{consume,read,grant,link}'
 )
 returns table (id uuid, name text, api_key text, scopes public.api_key_scope[], expires_at timestamptz)
 language plpgsql
@@ -171,13 +171,48 @@ $$;
 comment on function public.revoke_api_key(uuid) is
   'Ends a key: the next call with it is refused. Answers since when. Signed-in callers need the role admin. Raises TG002.';
 
+create function public.rotate_api_key(p_key_id uuid, p_grace interval default '24 hours')
+returns table (id uuid, name text, api_key text, scopes public.api_key_scope[], expires_at timestamptz)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return query select k.* from tollgate.rotate_api_key(p_key_id, p_grace) k;
+end;
+$$;
+
+comment on function public.rotate_api_key(uuid, interval) is
+  'Makes a key with the name, scopes and expiry of another and answers its plaintext, which is shown this once only. The other stays valid for the grace time, 0 to 90 days. Signed-in callers need the role admin. Raises TG001, TG002.';
+
+create function public.link_user(
+  p_project_id uuid, p_external_user_id text, p_auth_user_id uuid default null
+)
+returns table (user_id text, auth_user_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+    select p_external_user_id, tollgate.link_user(p_project_id, p_external_user_id, p_auth_user_id);
+end;
+$$;
+
+comment on function public.link_user(uuid, text, uuid) is
+  'Lets a row of auth.users see a tracked user''s balance and transfers; left out or null takes it back. Signed-in callers need the role admin. Raises TG001, TG004, TG008, TG009, TG010.';
+
 revoke all on function
 public.consume_tokens_v2(uuid, text, integer, uuid, jsonb),
 public.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, text),
 public.get_user_balance(uuid, text),
 public.get_user_transfers(uuid, text, integer, bigint),
 public.create_api_key(uuid, text, timestamptz, public.api_key_scope[]),
-public.revoke_api_key(uuid)
+public.revoke_api_key(uuid),
+public.rotate_api_key(uuid, interval),
+public.link_user(uuid, text, uuid)
 from public, anon, authenticated, service_role;
 grant execute on function
 public.consume_tokens_v2(uuid, text, integer, uuid, jsonb),
@@ -185,7 +220,9 @@ public.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, t
 public.get_user_balance(uuid, text),
 public.get_user_transfers(uuid, text, integer, bigint),
 public.create_api_key(uuid, text, timestamptz, public.api_key_scope[]),
-public.revoke_api_key(uuid)
+public.revoke_api_key(uuid),
+public.rotate_api_key(uuid, interval),
+public.link_user(uuid, text, uuid)
 to authenticated, service_role;
 
 -- For the edge function: key check and work in one transaction --------------------------------
@@ -342,15 +379,38 @@ $$;
 comment on function public.transfers_with_api_key(bytea, text, integer, bigint) is
   'GET /v1/users/:user_id/transfers: transfers for the holder of an API key with scope read. Raises TG001 to TG004.';
 
+create function public.link_user_with_api_key(
+  p_key_hash bytea, p_external_user_id text, p_auth_user_id uuid default null
+)
+returns table (user_id text, auth_user_id uuid)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+    select l.*
+    from public.link_user(
+      tollgate.authenticate(p_key_hash, 'link'), p_external_user_id, p_auth_user_id
+    ) l;
+end;
+$$;
+
+comment on function public.link_user_with_api_key(bytea, text, uuid) is
+  'PUT /v1/users/:user_id/link: a link made by the holder of an API key with scope link. Raises TG001 to TG004, TG010.';
+
 revoke all on function
 public.consume_with_api_key(bytea, text, bigint, text, jsonb, text),
 public.grant_with_api_key(bytea, text, bigint, public.grant_type, timestamptz, jsonb, text),
 public.balance_with_api_key(bytea, text),
-public.transfers_with_api_key(bytea, text, integer, bigint)
+public.transfers_with_api_key(bytea, text, integer, bigint),
+public.link_user_with_api_key(bytea, text, uuid)
 from public, anon, authenticated, service_role;
 grant execute on function
 public.consume_with_api_key(bytea, text, bigint, text, jsonb, text),
 public.grant_with_api_key(bytea, text, bigint, public.grant_type, timestamptz, jsonb, text),
 public.balance_with_api_key(bytea, text),
-public.transfers_with_api_key(bytea, text, integer, bigint)
+public.transfers_with_api_key(bytea, text, integer, bigint),
+public.link_user_with_api_key(bytea, text, uuid)
 to service_role;

@@ -1,7 +1,4 @@
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { connectDatabase } from "../../supabase/functions/_shared/database.ts";
 import {
   databaseError,
   errorKinds,
@@ -36,6 +33,7 @@ describe("a registered SQLSTATE", () => {
     ["TG007", "ledger_protected", 409],
     ["TG008", "forbidden", 403],
     ["TG009", "unknown_project", 404],
+    ["TG010", "link_conflict", 409],
   ])("%s is answered as %s, %i, in the database's own words", async (sqlstate, code, status) => {
     const error = databaseError({ ...failure, code: sqlstate, hint: "what to do" });
     const response = errorResponse(error, "order-7");
@@ -125,27 +123,6 @@ describe("trouble of the database", () => {
     expect(line).not.toMatch(/\n|tg_live_|[0-9a-f]{40}|private/);
     expect(line).not.toContain(SECRET_KEY);
     expect(line).not.toContain(makeApiKey());
-  });
-});
-
-describe("a database that does not answer", () => {
-  it.each([
-    ["at all", ""],
-    ["beyond its headers", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"],
-  ])("%s is given up at the deadline", async (_, beginning) => {
-    const silent = createServer((socket) => socket.write(beginning)).listen(0, "127.0.0.1");
-    await new Promise((resolve) => silent.once("listening", resolve));
-    try {
-      const { port } = silent.address() as AddressInfo;
-      const database = connectDatabase(
-        { supabaseUrl: `http://127.0.0.1:${port}`, secretKey: SECRET_KEY },
-        20,
-      );
-      await expect(database.balance({ p_key_hash: "\\x00", p_external_user_id: "u" }))
-        .rejects.toMatchObject({ code: "temporarily_unavailable", status: 503 });
-    } finally {
-      silent.close();
-    }
   });
 });
 

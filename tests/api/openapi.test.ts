@@ -96,14 +96,14 @@ describe.each(
     expect(parameters.map(({ name, in: location }) => `${location} ${name}`)).toEqual([
       ...Object.keys(route.params?.shape ?? {}).map((name) => `path ${name}`),
       ...Object.keys(route.query?.shape ?? {}).map((name) => `query ${name}`),
-      ...(method === "POST" ? ["header Idempotency-Key"] : []),
+      ...(route.body ? ["header Idempotency-Key"] : []),
     ]);
     for (const { description } of parameters) expect(description).toMatch(/\w/);
   });
 
-  it("takes a body only with POST, of documented fields and no others", () => {
+  it("takes a body with every method but GET, of documented fields and no others", () => {
     const { requestBody } = operationOf(endpoint);
-    expect(requestBody !== undefined).toBe(method === "POST");
+    expect(requestBody !== undefined).toBe(method !== "GET");
     const { additionalProperties, properties } = requestBody
       ? schemaAt(requestBody.content)
       : { additionalProperties: false, properties: {} };

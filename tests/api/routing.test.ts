@@ -36,7 +36,7 @@ describe("a method that a route does not take", () => {
   )("%s %s is answered 405 and told to use %s", async (method, path, right) => {
     const { status, headers, json } = await request(path, { method });
     expect(status).toBe(405);
-    expect(headers.get("allow")).toBe(right === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS");
+    expect(headers.get("allow")).toBe(right === "GET" ? "GET, HEAD, OPTIONS" : `${right}, OPTIONS`);
     expect(json.error).toMatchObject({ code: "method_not_allowed", hint: `Use ${right}.` });
   });
 });

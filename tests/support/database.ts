@@ -11,6 +11,7 @@ const types = {
 };
 
 export interface TestDatabase {
+  url: string;
   /** Connections as `postgres`, the role of Studio and of migrations. */
   sql: TestSql;
   /** A further pool, for tests that need real connections of their own. */
@@ -23,12 +24,13 @@ export function useDatabase(): TestDatabase {
   if (!own) throw new Error("SQL tests need a stack of our own: unset SUPABASE_URL.");
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   const pools: TestSql[] = [];
+  const url = databaseUrl(own.dbPort, "postgres", name);
   const connect = (max: number) => {
-    const sql = postgres(databaseUrl(own.dbPort, "postgres", name), { max, types, onnotice() {} });
+    const sql = postgres(url, { max, types, onnotice() {} });
     pools.push(sql);
     return sql;
   };
-  const database: TestDatabase = { sql: connect(4), connect };
+  const database: TestDatabase = { url, sql: connect(4), connect };
 
   beforeAll(() => createDatabase(own.dbPort, name));
   afterAll(async () => {

@@ -42,6 +42,11 @@ export class Project {
     return new Project(sql, id);
   }
 
+  /** The same project over another connection. */
+  on(sql: TestSql): Project {
+    return new Project(sql, this.id);
+  }
+
   /** Makes a plan, the default one of the project, with its tags, quota and restrictions. */
   async plan({ type = "subscription", quota, period = "1 month", restrictions = [] }: PlanOptions) {
     const { sql, id } = this;
@@ -134,6 +139,11 @@ export class User {
     readonly externalId: string,
     readonly id: string | undefined,
   ) {}
+
+  /** The same user over another connection. */
+  on(sql: TestSql): User {
+    return new User(this.project.on(sql), this.externalId, this.id);
+  }
 
   /** Consumes through the kernel, which answers the whole receipt. */
   async consume(tokens: number, { tag, at, metadata, requestId }: Call = {}): Promise<Receipt> {

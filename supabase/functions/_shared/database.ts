@@ -44,6 +44,8 @@ export function connectDatabase({ supabaseUrl, secretKey }: Env, deadlineMs = DE
       only("balance_with_api_key", client.rpc("balance_with_api_key", args)),
     transfers: (args: Args<"transfers_with_api_key">) =>
       all("transfers_with_api_key", client.rpc("transfers_with_api_key", args)),
+    link: (args: Args<"link_user_with_api_key">) =>
+      only("link_user_with_api_key", client.rpc("link_user_with_api_key", args)),
   };
 }
 

@@ -76,6 +76,12 @@ export const errorKinds = {
     meaning: "The request_id was already applied with other parameters.",
     hint: "Repeat a request_id only to retry the same request; use a new one for a new request.",
   },
+  link_conflict: {
+    status: 409,
+    sqlstate: "TG010",
+    meaning: "The user is linked to another auth user.",
+    hint: "Unlink the user first, with auth_user_id null.",
+  },
   ledger_protected: {
     status: 409,
     sqlstate: "TG007",

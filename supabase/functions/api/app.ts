@@ -3,7 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import type { TollgateDatabase } from "../_shared/database.ts";
 import { apiError, errorResponse } from "../_shared/errors.ts";
-import type { AppContext, AppEnv } from "./route.ts";
+import type { AppContext, AppEnv, Endpoint } from "./route.ts";
 import { endpoints } from "./routes.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -30,7 +30,7 @@ export function createApp({ database }: { database: TollgateDatabase }) {
   });
   app.use(cors({
     origin: "*",
-    allowMethods: ["GET", "HEAD", "POST", "OPTIONS"],
+    allowMethods: ["GET", "HEAD", "POST", "PUT", "OPTIONS"],
     allowHeaders: [
       "authorization",
       "x-api-key",
@@ -62,8 +62,8 @@ export function createApp({ database }: { database: TollgateDatabase }) {
   return app;
 }
 
-function methodNotAllowed(c: AppContext, allowed: "GET" | "POST"): never {
-  const allow = allowed === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+function methodNotAllowed(c: AppContext, allowed: Endpoint["method"]): never {
+  const allow = allowed === "GET" ? "GET, HEAD, OPTIONS" : `${allowed}, OPTIONS`;
   throw apiError(
     "method_not_allowed",
     `This route does not take ${c.req.method}.`,

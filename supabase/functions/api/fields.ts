@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { Constants, type Json } from "../_shared/database.types.ts";
 
-// The fields that routes share, requests first. A description is both the documentation of its field and the
-// hint of the error about it; a rule completes the sentence that begins with the field's name.
+// The fields that routes share, requests first. A description is both the documentation of its
+// field and the hint of the error about it; a rule completes the sentence that begins with the
+// field's name.
 
 const MAX_TOKENS = 1_000_000_000_000_000;
 const MAX_METADATA_BYTES = 16 * 1024;
@@ -27,6 +28,11 @@ function shortText() {
 
 export const userId = shortText().describe(
   "Your own id of the user: any text of 1 to 255 characters.",
+);
+
+const authUserRule = rule("must be the uuid of a row of auth.users, or null");
+export const authUserId = z.guid(authUserRule).nullable().describe(
+  "The id of a row of auth.users of the same Supabase project; null takes the link back.",
 );
 
 const tokenRule = rule(`must be a whole number from 1 to ${MAX_TOKENS}`);
@@ -130,6 +136,7 @@ export const limitState = z.strictObject({
   duration: z.enum(["1 hour", "1 day", "1 week", "1 month"]).describe(
     "The window: the current calendar hour, day, week (from Monday) or month of the project.",
   ),
+  used: count.describe("Tokens used in the current window."),
   left: count.describe("Tokens left in the current window."),
   resets_at: instant.describe("When the next window begins."),
 });

@@ -32,7 +32,7 @@ export interface Route {
 
 /** One line of the route table. */
 export interface Endpoint {
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PUT";
   path: `/${string}`;
   route: Route;
 }

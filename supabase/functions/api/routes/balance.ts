@@ -7,10 +7,6 @@ import type { Route } from "../route.ts";
 const Params = z.strictObject({ user_id: userId });
 const Query = z.strictObject({});
 
-const Restriction = limitState.extend({
-  used: count.describe("Tokens used in the current window."),
-});
-
 const Balance = z.strictObject({
   user_id: z.string(),
   plan: z.string().describe("Name of the user's plan."),
@@ -22,7 +18,7 @@ const Balance = z.strictObject({
   quota_left: count.describe("Base quota left; 0 while the payment is not active."),
   quota_resets_at: instant.nullable(),
   grants_left: count.describe("Tokens left in all grants in force."),
-  restrictions: z.array(Restriction),
+  restrictions: z.array(limitState),
   as_of: instant.describe("The instant this was true."),
 }).meta({
   title: "Balance",
