@@ -11,6 +11,10 @@ const Run = z.object({ owner: Identity, children: z.array(Identity) });
 
 export const RUN_FILE = "run.json";
 
+/** The files of this process. One that names us and is not among them is from an earlier life of our
+ * process id, as happens when a container starts again. */
+const ours = new Set<string>();
+
 /** Notes on disk who runs a stack and which children it has, so that a later start can clean up
  * after one that was killed. */
 export class RunFile {
@@ -34,6 +38,7 @@ export class RunFile {
     this.#path = path;
     this.#owner = { pid: process.pid, mark: commandLine(process.pid) ?? "" };
     this.#write("wx");
+    ours.add(path);
   }
 
   add({ pid, mark }: Identity): void {
@@ -43,6 +48,7 @@ export class RunFile {
 
   remove(): void {
     rmSync(this.#path, { force: true });
+    ours.delete(this.#path);
   }
 
   #write(flag: "w" | "wx"): void {
@@ -55,7 +61,8 @@ export class RunFile {
  * nothing is touched. */
 export async function reclaim(path: string): Promise<number | undefined> {
   const run = read(path);
-  if (run && isAlive(run.owner)) return run.owner.pid;
+  const isOwned = run && (run.owner.pid === process.pid ? ours.has(path) : isAlive(run.owner));
+  if (isOwned) return run.owner.pid;
   // SIGINT: PostgreSQL's fast shutdown; Deno and Node simply end.
   await Promise.all(
     (run?.children ?? []).filter(isAlive).map(({ pid }) => endProcess(pid, "SIGINT")),
@@ -65,7 +72,7 @@ export async function reclaim(path: string): Promise<number | undefined> {
 }
 
 function isAlive({ pid, mark }: Identity): boolean {
-  return pid !== process.pid && (commandLine(pid)?.includes(mark) ?? false);
+  return commandLine(pid)?.includes(mark) ?? false;
 }
 
 function read(path: string): z.infer<typeof Run> | undefined {

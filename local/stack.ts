@@ -11,6 +11,7 @@ import type { LogSink } from "./log.ts";
 import { loadSeeds, pushMigrations } from "./migrations.ts";
 import { isTaken } from "./ports.ts";
 import { endLeftover, startPostgres, SUPERUSER } from "./postgres.ts";
+import type { RestSettings } from "./rest.ts";
 import { RUN_FILE, RunFile } from "./run-file.ts";
 import { makeScratchFolder } from "./scratch.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -161,31 +162,9 @@ async function boot(supervisor: Supervisor, options: BootOptions, config: Config
     prepareDatabase(),
   ]);
   for (const { server } of functions) supervisor.expectAlive(server);
-  await step(
-    "REST and auth",
-    api.connect({
-      rest: {
-        urls: {
-          authenticator: dbUrl("authenticator"),
-          authAdmin: dbUrl("supabase_auth_admin"),
-          superuser: dbUrl(SUPERUSER),
-        },
-        keys,
-        api: {
-          schemas: config.api.schemas,
-          extraSearchPath: config.api.extra_search_path,
-          maxRows: config.api.max_rows,
-        },
-        auth: {
-          siteUrl: config.auth.site_url,
-          jwtExpiry: config.auth.jwt_expiry,
-          enableSignup: config.auth.enable_signup,
-        },
-        poolSize: options.poolSize ?? 20,
-      },
-      functions: Object.fromEntries(functions.map(({ name, port }) => [name, port])),
-    }),
-  );
+  const rest = restSettings(config, keys, dbUrl, options.poolSize ?? 20);
+  const ports = Object.fromEntries(functions.map(({ name, port }) => [name, port]));
+  await step("REST and auth", api.connect({ rest, functions: ports }));
 
   return {
     ...keys,
@@ -201,6 +180,33 @@ async function boot(supervisor: Supervisor, options: BootOptions, config: Config
     },
     signUserJwt: (userId: string, claims?: Record<string, unknown>) =>
       signUserJwt(keys.jwtSecret, userId, claims),
+  };
+}
+
+function restSettings(
+  { api, auth }: Config,
+  { jwtSecret, publishableKey, secretKey }: Keys,
+  dbUrl: (user: string) => string,
+  poolSize: number,
+): RestSettings {
+  return {
+    urls: {
+      authenticator: dbUrl("authenticator"),
+      authAdmin: dbUrl("supabase_auth_admin"),
+      superuser: dbUrl(SUPERUSER),
+    },
+    keys: { jwtSecret, publishableKey, secretKey },
+    api: {
+      schemas: api.schemas,
+      extraSearchPath: api.extra_search_path,
+      maxRows: api.max_rows,
+    },
+    auth: {
+      siteUrl: auth.site_url,
+      jwtExpiry: auth.jwt_expiry,
+      enableSignup: auth.enable_signup,
+    },
+    poolSize,
   };
 }
 

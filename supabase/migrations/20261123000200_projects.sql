@@ -15,6 +15,9 @@ create table public.projects (
 );
 
 comment on table public.projects is 'A tenant: one app that meters its users.';
+comment on column public.projects.id is 'Goes into every call of the public functions.';
+comment on column public.projects.name is 'For people, 1 to 100 characters.';
+comment on column public.projects.created_at is 'When the project was made.';
 comment on column public.projects.time_zone is
   'IANA name, such as America/New_York. Hours, days, weeks, months and quota periods begin by these clocks.';
 comment on column public.projects.default_plan_id is
@@ -34,6 +37,8 @@ create table public.project_members (
 create index idx_project_members_user on public.project_members (user_id);
 
 comment on table public.project_members is 'Who may see and manage a project.';
+comment on column public.project_members.project_id is 'The project.';
+comment on column public.project_members.created_at is 'When the member was added.';
 comment on column public.project_members.user_id is 'A row of auth.users.';
 comment on column public.project_members.role is 'viewer reads, admin also manages, owner also manages members.';
 

@@ -6,12 +6,16 @@ comment on type public.plan_type is
   'subscription: base quota first, while payment is active, then grants. pay_as_you_go: grants only.';
 
 create type public.quota_period as enum ('1 day', '1 week', '1 month', '1 year');
+comment on type public.quota_period is 'How long a base quota lasts, counted from the user''s billing anchor.';
 create type public.restriction_type as enum ('tag', 'total');
+comment on type public.restriction_type is 'tag limits one tag, total limits all tokens.';
 create type public.restriction_duration as enum ('1 hour', '1 day', '1 week', '1 month');
+comment on type public.restriction_duration is 'The current calendar hour, day, week (from Monday) or month, by the project''s clocks.';
 
 -- The largest single amount. Sums of a few thousand of them still are exact in JSON (2^53).
 create domain public.token_amount as bigint
 constraint amount_is_0_to_1e15 check (value between 0 and 1000000000000000);
+comment on domain public.token_amount is 'Whole tokens, 0 to 1e15.';
 
 create table public.plans (
   id uuid primary key default gen_random_uuid(),
@@ -26,6 +30,10 @@ create table public.plans (
 );
 
 comment on table public.plans is 'A plan of a project. Changing it counts from the next call on.';
+comment on column public.plans.id is 'The plan.';
+comment on column public.plans.project_id is 'The project it belongs to, for ever.';
+comment on column public.plans.name is 'For people, unique in the project.';
+comment on column public.plans.created_at is 'When the plan was made.';
 comment on column public.plans.plan_type is
   'subscription: base quota first, while payment is active, then grants. pay_as_you_go: grants only.';
 
@@ -45,6 +53,9 @@ create table public.plan_quotas (
 );
 
 comment on table public.plan_quotas is 'The base quota of a subscription plan.';
+comment on column public.plan_quotas.id is 'The quota.';
+comment on column public.plan_quotas.plan_id is 'The plan; pay_as_you_go plans ignore their quota.';
+comment on column public.plan_quotas.created_at is 'When the quota was made.';
 comment on column public.plan_quotas.token_amount is 'Tokens per period, 0 to 1e15. A change counts at once.';
 comment on column public.plan_quotas.period is
   'Counted from the user''s billing_anchor. A period once begun runs to its end.';
@@ -59,6 +70,10 @@ create table public.tags (
 );
 
 comment on table public.tags is 'What tokens are spent on: a model or a feature, such as GPT-4.';
+comment on column public.tags.id is 'The tag: p_tag_id of consume_tokens_v2().';
+comment on column public.tags.project_id is 'The project it belongs to, for ever.';
+comment on column public.tags.name is 'As it appears in API calls, unique in the project, case-sensitive.';
+comment on column public.tags.created_at is 'When the tag was made.';
 
 create table public.plan_restrictions (
   id uuid primary key default gen_random_uuid(),
@@ -78,6 +93,10 @@ create index idx_plan_restrictions_tag on public.plan_restrictions (tag_id);
 
 comment on table public.plan_restrictions is
   'A limit of a plan on tokens per calendar hour, day, week or month, overall or for one tag.';
+comment on column public.plan_restrictions.id is 'The restriction.';
+comment on column public.plan_restrictions.plan_id is 'The plan whose users it limits.';
+comment on column public.plan_restrictions.restriction_type is 'tag limits one tag, total limits all tokens.';
+comment on column public.plan_restrictions.created_at is 'When the restriction was made.';
 comment on column public.plan_restrictions.restriction_config is
   '{"tag_name": "GPT-4", "max_tokens": 2000, "duration": "1 day"}; without tag_name for type total. Durations: 1 hour, 1 day, 1 week, 1 month.';
 comment on column public.plan_restrictions.tag_id is 'Filled from restriction_config.';

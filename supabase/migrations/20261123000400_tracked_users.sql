@@ -53,6 +53,8 @@ create index idx_tracked_users_auth_user on public.tracked_users (auth_user_id)
 where auth_user_id is not null;
 
 comment on table public.tracked_users is 'End users of an app, by the app''s own id for them.';
+comment on column public.tracked_users.project_id is 'The project the user belongs to, for ever.';
+comment on column public.tracked_users.created_at is 'When the user was first seen.';
 comment on column public.tracked_users.id is 'Computed from project_id and external_id: leave it as it is.';
 comment on column public.tracked_users.external_id is 'The app''s own id for the user, 1 to 255 characters.';
 comment on column public.tracked_users.plan_id is 'Leave empty for the project''s default plan.';

@@ -8,7 +8,9 @@
 -- check each: Postgres builds every check anew for every statement.
 
 create type public.grant_type as enum ('trial', 'bonus', 'purchase', 'refund', 'adjustment');
+comment on type public.grant_type is 'Why tokens are given.';
 create type public.transaction_type as enum ('grant', 'consumption');
+comment on type public.transaction_type is 'grant adds tokens, consumption takes them.';
 
 create table public.user_token_grants (
   user_id uuid not null references public.tracked_users (id),
@@ -37,6 +39,13 @@ where not is_spent;
 
 comment on table public.user_token_grants is
   'Tokens given to a user. Inserting a row books its transfer; spent first in, first out by expiry.';
+comment on column public.user_token_grants.user_id is
+  'The user who may spend the tokens, a row of tracked_users. Fixed.';
+comment on column public.user_token_grants.id is 'The grant.';
+comment on column public.user_token_grants.grant_type is 'Why the tokens were given. Fixed.';
+comment on column public.user_token_grants.metadata is 'The callers own context, an object. Fixed.';
+comment on column public.user_token_grants.created_at is
+  'When the tokens were given; the older of two grants that expire together is spent first.';
 comment on column public.user_token_grants.token_amount is 'Tokens given, 1 to 1e15. Fixed.';
 comment on column public.user_token_grants.tokens_used is 'Tokens spent so far; written by consumption only.';
 comment on column public.user_token_grants.is_spent is 'Whether all tokens are spent; written by consumption only.';
@@ -56,6 +65,13 @@ create table public.user_token_grants_consume (
 
 comment on table public.user_token_grants_consume is
   'Append-only: which transfer took how many tokens from which grant.';
+comment on column public.user_token_grants_consume.user_id is 'The user, a row of tracked_users.';
+comment on column public.user_token_grants_consume.transfer_number is
+  'The consumption, a row of token_transfers.';
+comment on column public.user_token_grants_consume.user_token_grants_id is
+  'The grant that paid, a row of user_token_grants.';
+comment on column public.user_token_grants_consume.token_deduction is 'Tokens taken from the grant.';
+comment on column public.user_token_grants_consume.created_at is 'The instant of the consumption.';
 
 create table public.user_quota_usage (
   user_id uuid not null references public.tracked_users (id),
@@ -75,6 +91,11 @@ create index idx_user_quota_usage_quota on public.user_quota_usage (quota_id);
 
 comment on table public.user_quota_usage is
   'Base quota used, a row for each period in which some was used.';
+comment on column public.user_quota_usage.user_id is 'The user.';
+comment on column public.user_quota_usage.quota_id is 'The quota.';
+comment on column public.user_quota_usage.period_start is 'First instant of the period.';
+comment on column public.user_quota_usage.period_end is 'First instant after the period.';
+comment on column public.user_quota_usage.tokens_used is 'Tokens used in the period, 0 to token_amount.';
 comment on column public.user_quota_usage.token_amount is
   'The quota''s size when it was last drawn on.';
 
@@ -111,6 +132,22 @@ on public.token_transfers (user_id, request_id) where request_id is not null;
 
 comment on table public.token_transfers is
   'Append-only audit trail: + for grants, - for consumption, numbered 1, 2, 3, ... for each user.';
+comment on column public.token_transfers.user_id is 'The user, a row of tracked_users.';
+comment on column public.token_transfers.transfer_number is '1, 2, 3, ... for each user, without gaps.';
+comment on column public.token_transfers.amount is
+  'Tokens: positive for a grant, negative for a consumption.';
+comment on column public.token_transfers.transaction_type is 'What happened.';
+comment on column public.token_transfers.tag_id is 'What the tokens were spent on, a row of tags.';
+comment on column public.token_transfers.user_token_grants_id is
+  'The grant that was made, a row of user_token_grants; empty for a consumption.';
+comment on column public.token_transfers.quota_id is 'The quota that paid, a row of plan_quotas.';
+comment on column public.token_transfers.quota_period_start is
+  'The period that paid, a row of user_quota_usage.';
+comment on column public.token_transfers.base_quota_used is 'Tokens that the base quota paid.';
+comment on column public.token_transfers.grants_used is
+  'Tokens that grants paid, split up in user_token_grants_consume.';
+comment on column public.token_transfers.created_at is
+  'The instant of the transfer, read under the users lock.';
 comment on column public.token_transfers.quota_left is 'Base quota left after this transfer.';
 comment on column public.token_transfers.grants_left is 'Tokens left in grants in force after this transfer.';
 comment on column public.token_transfers.nearest_limit is
@@ -135,6 +172,13 @@ create index idx_token_holds_tag on public.token_holds (tag_id);
 
 comment on table public.token_holds is
   'Tokens set aside before the real amount is known. No function places holds yet: the table is empty.';
+comment on column public.token_holds.user_id is 'The user.';
+comment on column public.token_holds.id is 'The hold.';
+comment on column public.token_holds.token_amount is 'Tokens set aside.';
+comment on column public.token_holds.tag_id is 'What the tokens will be spent on.';
+comment on column public.token_holds.request_id is 'The callers idempotency key.';
+comment on column public.token_holds.expires_at is 'From this instant on the hold counts no more.';
+comment on column public.token_holds.created_at is 'When the tokens were set aside.';
 
 -- Running state. A user's row here is also the lock that all calls of that user queue for.
 -- The columns that rarely change come first: an update then logs only its tail.
@@ -160,6 +204,22 @@ with (fillfactor = 50);
 
 comment on table public.user_usage is
   'Running state: tokens used in the windows of the last transfer, over all tags. Recomputable from token_transfers.';
+comment on column public.user_usage.user_id is 'The user.';
+comment on column public.user_usage.hour_start is 'First instant of the hour.';
+comment on column public.user_usage.day_start is 'First instant of the day.';
+comment on column public.user_usage.week_start is 'First instant of the week.';
+comment on column public.user_usage.month_start is 'First instant of the month.';
+comment on column public.user_usage.hour_end is 'First instant after the hour.';
+comment on column public.user_usage.day_end is 'First instant after the day.';
+comment on column public.user_usage.week_end is 'First instant after the week.';
+comment on column public.user_usage.month_end is 'First instant after the month.';
+comment on column public.user_usage.month_used is 'Tokens used in the month.';
+comment on column public.user_usage.week_used is 'Tokens used in the week.';
+comment on column public.user_usage.day_used is 'Tokens used in the day.';
+comment on column public.user_usage.hour_used is 'Tokens used in the hour.';
+comment on column public.user_usage.last_transfer_number is 'Number of the users newest transfer.';
+comment on column public.user_usage.last_transfer_at is
+  'Instant of the users newest transfer: the users time does not run backwards from it.';
 comment on column public.user_usage.time_zone is 'The zone by which the windows were cut.';
 
 create table public.user_tag_usage (
@@ -183,6 +243,17 @@ create index idx_user_tag_usage_tag on public.user_tag_usage (tag_id);
 
 comment on table public.user_tag_usage is
   'Running state: tokens used in the windows of the last consumption with this tag. Recomputable from token_transfers.';
+comment on column public.user_tag_usage.user_id is 'The user.';
+comment on column public.user_tag_usage.tag_id is 'The tag.';
+comment on column public.user_tag_usage.time_zone is 'The zone by which the windows were cut.';
+comment on column public.user_tag_usage.hour_start is 'First instant of the hour.';
+comment on column public.user_tag_usage.day_start is 'First instant of the day.';
+comment on column public.user_tag_usage.week_start is 'First instant of the week.';
+comment on column public.user_tag_usage.month_start is 'First instant of the month.';
+comment on column public.user_tag_usage.month_used is 'Tokens used in the month.';
+comment on column public.user_tag_usage.week_used is 'Tokens used in the week.';
+comment on column public.user_tag_usage.day_used is 'Tokens used in the day.';
+comment on column public.user_tag_usage.hour_used is 'Tokens used in the hour.';
 
 -- A new user gets its row of running state, whoever inserts the user.
 

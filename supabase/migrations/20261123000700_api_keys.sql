@@ -2,6 +2,7 @@
 -- holds its SHA-256. 160 random bits need no slow hash.
 
 create type public.api_key_scope as enum ('consume', 'read', 'grant', 'link');
+comment on type public.api_key_scope is 'What a key may do.';
 
 create table public.api_keys (
   id uuid primary key default gen_random_uuid(),
@@ -24,6 +25,10 @@ create index idx_api_keys_project on public.api_keys (project_id);
 
 comment on table public.api_keys is
   'Keys of a project''s backend. Make one with create_api_key(), which shows the key once.';
+comment on column public.api_keys.id is 'The key, for revoke_api_key() and rotate_api_key().';
+comment on column public.api_keys.project_id is 'The project it opens.';
+comment on column public.api_keys.name is 'For people: where the key is used.';
+comment on column public.api_keys.created_at is 'When the key was made.';
 comment on column public.api_keys.scopes is
   'consume: POST /v1/consume. read: balances and transfers. grant: POST /v1/grants. link: PUT /v1/users/:user_id/link.';
 comment on column public.api_keys.key_hash is 'SHA-256 of the key.';

@@ -760,10 +760,11 @@ $$;
 
 comment on function tollgate.tag_id(uuid, text) is 'The id of a project''s tag, null for null. Raises TG005.';
 
+-- Volatile, to see what the statement that calls it has just written.
 create function tollgate.sources_of(p_receipt tollgate.receipt)
 returns jsonb
 language plpgsql
-stable
+volatile
 security definer
 set search_path = ''
 as $$
