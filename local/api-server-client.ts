@@ -31,16 +31,21 @@ const ENTRY = fileURLToPath(new URL("api-server.ts", import.meta.url));
 
 /** Starts the API server, which listens at once and answers 503 until `connect`. Port 0 takes a free
  * one. */
-export async function startApiServer(port: number, launch: Launch): Promise<ApiServer> {
+export async function startApiServer(
+  port: number,
+  folder: string,
+  launch: Launch,
+): Promise<ApiServer> {
+  const mark = `--stack=${folder}`; // Tells our process from those of other stacks.
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
   const server = await launch({
     name: "api-server",
     file: process.execPath,
-    args: ["--import", tsx, ENTRY, String(port)],
+    args: ["--import", tsx, ENTRY, String(port), mark],
     cwd: path.dirname(ENTRY),
     // Under vitest these would change what the child loads.
     env: { ...process.env, NODE_OPTIONS: "", NO_COLOR: "1" },
-    mark: ENTRY,
+    mark,
     ipc: true,
   });
   const listening = await nextMessage(server);

@@ -15,8 +15,8 @@ interface FunctionSource {
 
 export interface FunctionOptions {
   root: string;
-  /** Deno's cache. */
-  cacheDir: string;
+  /** The stack's folder. */
+  folder: string;
   env: Record<string, string>;
   /** Restart when a source file changes? */
   watch: boolean;
@@ -94,9 +94,10 @@ export async function startFunction(
 async function serve(
   { name, entrypoint, config }: FunctionSource,
   port: number,
-  { root, cacheDir, env, watch, launch }: FunctionOptions,
+  { root, folder, env, watch, launch }: FunctionOptions,
   onLine: (line: string) => void,
 ): Promise<Child> {
+  const mark = `--stack=${folder}`;
   return await launch({
     name: `function:${name}`,
     file: deno(),
@@ -109,18 +110,19 @@ async function serve(
       ...(existsSync(config) ? ["--config", config] : []),
       ...["--allow-net", "--allow-env"],
       entrypoint,
+      mark, // Not for the function, which ignores it: tells our process from other stacks'.
     ],
     cwd: root,
     env: {
       PATH: process.env["PATH"],
       HOME: process.env["HOME"],
       ...env,
-      DENO_DIR: cacheDir,
+      DENO_DIR: path.join(folder, "deno"),
       DENO_NO_UPDATE_CHECK: "1",
       DENO_SERVE_ADDRESS: `tcp:${HOST}:${port}`,
       NO_COLOR: "1",
     },
-    mark: entrypoint,
+    mark,
     onLine,
   });
 }

@@ -138,7 +138,7 @@ async function boot(supervisor: Supervisor, options: BootOptions, config: Config
         launch,
       }),
     ),
-    startApiServer(options.apiPort ?? 0, launch),
+    startApiServer(options.apiPort ?? 0, folder, launch),
   ]);
   supervisor.expectAlive(postgres.server);
   supervisor.expectAlive(api.server);
@@ -151,11 +151,10 @@ async function boot(supervisor: Supervisor, options: BootOptions, config: Config
     if (options.isScratch) await keepTemplate(postgres.port);
     if (options.seed ?? true) await step("Seed", loadSeeds(root, dbUrl(), config));
   }
-  const cacheDir = path.join(folder, "deno");
   const env = { ...functionEnv(api.url, dbUrl(), keys), ...options.functionEnv };
   const watch = options.watch ?? false;
   const startFunctions = sources.map((source) =>
-    startFunction(source, { root, cacheDir, env, watch, launch })
+    startFunction(source, { root, folder, env, watch, launch })
   );
   const [functions] = await together([
     step("Functions", together(startFunctions)),

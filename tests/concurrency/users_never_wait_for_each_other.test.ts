@@ -22,7 +22,7 @@ test("a call of the same user is seen waiting for the call before it", async () 
   const project = await Project.create(sql);
   await project.plan({ quota: 10 });
   const ada = await project.user("ada");
-  const connection = await connect(1).reserve();
+  const connection = connect(1);
   const [second] = await connection<{ pid: number }[]>`select pg_backend_pid() as pid`;
   let call: Promise<unknown> | undefined;
 
@@ -56,7 +56,7 @@ test("an open edit of project, plan, quota and restriction holds up no call", as
     restrictions: [{ maxTokens: 10, duration: "1 day" }],
   });
   const ada = await project.user("ada");
-  const owner = await connect(1).reserve();
+  const owner = connect(1);
 
   await owner`begin`;
   await owner`update projects set name = 'Open edit' where id = ${project.id}`;
@@ -73,7 +73,7 @@ test("calls with one API key never wait for the note of its last use", async () 
   await project.plan({ quota: 10 });
   const [key] = await sql<{ id: string; api_key: string }[]>`
     select id, api_key from create_api_key(${project.id}, 'Test')`;
-  const holder = await connect(1).reserve();
+  const holder = connect(1);
 
   await holder`begin`;
   await holder`select from api_keys where id = ${key!.id} for update`;
