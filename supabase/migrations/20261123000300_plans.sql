@@ -81,8 +81,8 @@ create table public.plan_restrictions (
   restriction_type public.restriction_type not null,
   restriction_config jsonb not null,
   tag_id uuid references public.tags (id) on delete cascade,
-  max_tokens public.token_amount not null,
-  duration public.restriction_duration not null,
+  max_tokens public.token_amount not null default 0,
+  duration public.restriction_duration not null default '1 day',
   created_at timestamptz not null default now(),
   constraint tag_restriction_has_a_tag check ((restriction_type = 'tag') = (tag_id is not null))
 );

@@ -521,6 +521,12 @@ begin
     v_needed := v_needed - v_taken;
     exit when v_needed = 0;
   end loop;
+  if v_needed > 0 then
+    raise exception using
+      errcode = 'serialization_failure',
+      message = 'A grant was ended by hand while this call drew on it',
+      hint = 'Call again; nothing was written.';
+  end if;
 end;
 $$;
 

@@ -157,6 +157,12 @@ begin
     v_replayed := true;
     select * into strict v_grant from public.user_token_grants g
     where g.user_id = v_user_id and g.id = v_transfer.user_token_grants_id;
+    if v_grant.grant_type <> p_grant_type then
+      raise exception using
+        errcode = 'TG006',
+        message = format('The request id %L was used for another request of this user', p_request_id),
+        hint = 'Repeat a request with exactly the same parameters, or use a new request id.';
+    end if;
   else
     insert into public.user_token_grants
       (user_id, token_amount, grant_type, expires_at, request_id, metadata, created_at)

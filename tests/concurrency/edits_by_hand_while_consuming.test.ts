@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { atOnce, untilWaiting } from "../support/concurrency.ts";
 import { useDatabase } from "../support/database.ts";
-import { Project } from "../support/project.ts";
+import { Project, type User } from "../support/project.ts";
 
 const { sql, connect } = useDatabase();
 const crowd = connect(49);
@@ -40,22 +40,38 @@ test("expiry edited by hand in the middle of consumption: no deadlock, no token 
   expect(await user.balance()).toMatchObject({ grants_left: 160 - 96 });
 });
 
-test("a grant that is ended by hand in mid-call pays in whole or the call writes nothing", async () => {
+/** A call for all of 9 tokens of quota and 6 of a grant; the grant's expiry is edited in mid-call. */
+async function consumeAcross(user: User, expiresAt: string) {
+  const owner = connect(1);
+  // The call has counted the grants and waits to draw on the quota, which comes first.
+  await owner`begin`;
+  await owner`select from user_quota_usage where user_id = ${user.id!} for update`;
+  const call = user.on(crowd).consume(15);
+  call.catch(() => {});
+  await untilWaiting(sql, 1);
+  await sql`update user_token_grants set expires_at = ${expiresAt}::timestamptz
+    where user_id = ${user.id!}`;
+  await owner`rollback`;
+  return call;
+}
+
+async function userWithQuotaAndGrant() {
   const project = await Project.create(sql);
   await project.plan({ quota: 10 });
   const user = await project.user("ada");
   await user.consume(1);
   await user.grant(10);
-  const owner = connect(1);
+  return user;
+}
 
-  // The call has judged the grant and waits to draw on the quota before it.
-  await owner`begin`;
-  await owner`select from user_quota_usage where user_id = ${user.id!} for update`;
-  const call = user.on(crowd).consume(15).catch((error: { code: string }) => error.code);
-  await untilWaiting(sql, 1);
-  await sql`update user_token_grants set expires_at = now() where user_id = ${user.id!}`;
-  await owner`rollback`;
+test("a grant that is ended by hand in mid-call still pays that call", async () => {
+  const user = await userWithQuotaAndGrant();
+  expect(await consumeAcross(user, "now")).toMatchObject({ success: true, grants_used: 6 });
+  expect(await user.balance()).toMatchObject({ grants_left: 0 });
+});
 
-  expect(await call).toBe("40001");
+test("a call whose grant is ended in retrospect in mid-call writes nothing", async () => {
+  const user = await userWithQuotaAndGrant();
+  await expect(consumeAcross(user, "2020-01-01")).rejects.toMatchObject({ code: "40001" });
   expect(await user.balance()).toMatchObject({ quota_used: 1, grants_left: 0 });
 });

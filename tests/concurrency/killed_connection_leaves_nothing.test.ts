@@ -39,7 +39,7 @@ test("a call whose connection is killed while it waits for the user writes nothi
 
   await whileLocked(sql, user, async () => {
     const call = user.on(victim).consume(12);
-    const killed = expect(call).rejects.toMatchObject({ code: "57P01" });
+    const killed = expect(call).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
     await untilWaiting(sql, 1);
     await sql`select pg_terminate_backend(${pid})`;
     await killed;
@@ -60,7 +60,7 @@ test("a call whose connection is killed half-way through its writes leaves none 
   await owner`select from user_token_grants
     where user_id = ${user.id!} and expires_at is null for update`;
   const call = user.on(victim).consume(12);
-  const killed = expect(call).rejects.toMatchObject({ code: "57P01" });
+  const killed = expect(call).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
   await untilWaiting(sql, 1);
   await sql`select pg_terminate_backend(${pid})`;
   await killed;

@@ -98,9 +98,9 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           "created_at"?: string;
-          "duration": Database["public"]["Enums"]["restriction_duration"];
+          "duration"?: Database["public"]["Enums"]["restriction_duration"];
           "id"?: string;
-          "max_tokens": number;
+          "max_tokens"?: number;
           "plan_id": string;
           "restriction_config": NonNullable<Json>;
           "restriction_type": Database["public"]["Enums"]["restriction_type"];

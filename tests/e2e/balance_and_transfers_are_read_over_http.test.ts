@@ -1,0 +1,213 @@
+import { expect, test } from "vitest";
+import { type ErrorJson, Tenant, type TransferPage, verifyLedgerAtEnd } from "../support/tenant.ts";
+
+verifyLedgerAtEnd();
+
+test("the balance tells what can be spent, and the state of every restriction", async () => {
+  const tenant = await Tenant.create({
+    quota: 1000,
+    restrictions: [
+      { maxTokens: 700, duration: "1 month" },
+      { tag: "GPT-4", maxTokens: 500, duration: "1 month" },
+    ],
+  });
+  await tenant.grant("ada", 50);
+  const { body: receipt } = await tenant.consume("ada", 300, { tag: "GPT-4" });
+
+  const { status, body } = await tenant.balance("ada");
+
+  expect(status).toBe(200);
+  const window = { duration: "1 month", used: 300, resets_at: expect.any(String) };
+  expect(body).toEqual({
+    user_id: "ada",
+    plan: expect.any(String),
+    plan_type: "subscription",
+    payment_status: "active",
+    tokens_left: 750,
+    quota_amount: 1000,
+    quota_used: 300,
+    quota_left: 700,
+    quota_resets_at: expect.any(String),
+    grants_left: 50,
+    restrictions: [
+      { ...window, tag: null, max_tokens: 700, left: 400 },
+      { ...window, tag: "GPT-4", max_tokens: 500, left: 200 },
+    ],
+    as_of: expect.any(String),
+  });
+  expect(Date.parse(body.as_of)).toBeGreaterThanOrEqual(Date.parse(receipt.created_at));
+  expect(Date.parse(body.quota_resets_at)).toBeGreaterThan(Date.parse(body.as_of));
+});
+
+test("a plan without quota has a balance of grants alone", async () => {
+  const tenant = await Tenant.create({ type: "pay_as_you_go" });
+  await tenant.grant("ada", 50);
+
+  const { body } = await tenant.balance("ada");
+
+  expect(body).toMatchObject({
+    plan_type: "pay_as_you_go",
+    tokens_left: 50,
+    quota_amount: null,
+    quota_used: null,
+    quota_left: 0,
+    quota_resets_at: null,
+    grants_left: 50,
+    restrictions: [],
+  });
+});
+
+test.each(["balance", "transfers"])("the %s of an unknown user is 404", async (what) => {
+  const tenant = await Tenant.create({ quota: 1000 });
+
+  const { status, body } = await tenant.api<ErrorJson>(`/v1/users/nobody/${what}`);
+
+  expect(status).toBe(404);
+  expect(body.error).toMatchObject({
+    code: "unknown_user",
+    message: "The user is not known in this project",
+  });
+});
+
+test("transfers come newest first, grants and consumption alike", async () => {
+  const tenant = await Tenant.create({ quota: 100 });
+  await tenant.tagId("GPT-4");
+  const { body: grant } = await tenant.grant("ada", 50, {
+    metadata: { invoice: "in_1" },
+    request_id: "order-7",
+  });
+  const { body: receipt } = await tenant.consume("ada", 120, {
+    tag: "GPT-4",
+    metadata: { chat: 1 },
+    request_id: "chat-1",
+  });
+
+  const { status, body } = await tenant.transfers("ada");
+
+  expect(status).toBe(200);
+  expect(body).toEqual({
+    data: [
+      {
+        transfer_number: 2,
+        amount: -120,
+        transaction_type: "consumption",
+        tag: "GPT-4",
+        base_quota_used: 100,
+        grants_used: 20,
+        quota_left: 0,
+        grants_left: 30,
+        grant_id: null,
+        request_id: "chat-1",
+        metadata: { chat: 1 },
+        created_at: receipt.created_at,
+      },
+      {
+        transfer_number: 1,
+        amount: 50,
+        transaction_type: "grant",
+        tag: null,
+        base_quota_used: 0,
+        grants_used: 0,
+        quota_left: 100,
+        grants_left: 50,
+        grant_id: grant.grant_id,
+        request_id: "order-7",
+        metadata: { invoice: "in_1" },
+        created_at: grant.created_at,
+      },
+    ],
+    next_cursor: null,
+  });
+});
+
+/** A user with consumptions of 1, 2, 3, ... tokens: their amounts tell them apart. */
+async function tenantWithTransfers(count: number) {
+  const tenant = await Tenant.create({ quota: 100_000 });
+  for (let tokens = 1; tokens <= count; tokens++) await tenant.consume("ada", tokens);
+  return tenant;
+}
+
+async function walk(tenant: Tenant, limit: number, betweenPages = async () => {}) {
+  const pages: number[][] = [];
+  let page: TransferPage | undefined;
+  do {
+    const cursor: string = page ? `&cursor=${page.next_cursor}` : "";
+    page = (await tenant.transfers("ada", `?limit=${limit}${cursor}`)).body;
+    pages.push(page.data.map(({ transfer_number }) => transfer_number));
+    await betweenPages();
+  } while (page.next_cursor !== null);
+  return pages;
+}
+
+test.each([
+  [3, [[7, 6, 5], [4, 3, 2], [1]]],
+  [7, [[7, 6, 5, 4, 3, 2, 1]]],
+  [1, [[7], [6], [5], [4], [3], [2], [1]]],
+])("walking by %i visits every transfer exactly once, in order", async (limit, pages) => {
+  const tenant = await tenantWithTransfers(7);
+
+  expect(await walk(tenant, limit)).toEqual(pages);
+});
+
+test("transfers made during a walk do not disturb it", async () => {
+  const tenant = await tenantWithTransfers(5);
+
+  const pages = await walk(tenant, 2, async () => void await tenant.consume("ada", 1));
+
+  expect(pages).toEqual([[5, 4], [3, 2], [1]]);
+});
+
+test("a page has 50 transfers unless asked otherwise, and 100 at most", async () => {
+  const tenant = await Tenant.create({ quota: 100_000 });
+  await Promise.all(Array.from({ length: 102 }, () => tenant.consume("ada", 1)));
+
+  const [usual, most] = await Promise.all([
+    tenant.transfers("ada"),
+    tenant.transfers("ada", "?limit=100"),
+  ]);
+
+  expect([usual.body.data.length, usual.body.next_cursor]).toEqual([50, "53"]);
+  expect([most.body.data.length, most.body.next_cursor]).toEqual([100, "3"]);
+});
+
+test.each(["0", "101", "-1", "1.5", "ten", "", "1e1", "9999999999999999999", "%00"])(
+  "a limit of %j is refused",
+  async (limit) => {
+    const tenant = await Tenant.create();
+
+    const { status, body } = await tenant.api<ErrorJson>(
+      `/v1/users/ada/transfers?limit=${limit}`,
+    );
+
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({
+      code: "invalid_request",
+      message: "limit must be a whole number from 1 to 100.",
+    });
+  },
+);
+
+test.each(["0", "-1", "abc", "", "1.5", "9999999999999999999"])(
+  "a cursor of %j is refused",
+  async (cursor) => {
+    const tenant = await Tenant.create();
+
+    const { status, body } = await tenant.api<ErrorJson>(
+      `/v1/users/ada/transfers?cursor=${cursor}`,
+    );
+
+    expect(status).toBe(400);
+    expect(body.error.message).toBe(
+      "cursor must be the next_cursor of an earlier answer: digits.",
+    );
+  },
+);
+
+test("beyond the oldest transfer there is nothing", async () => {
+  const tenant = await tenantWithTransfers(1);
+
+  const { status, body } = await tenant.transfers("ada", "?cursor=1");
+
+  expect(status).toBe(200);
+  expect(body).toEqual({ data: [], next_cursor: null });
+});
