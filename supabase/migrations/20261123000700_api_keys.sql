@@ -188,7 +188,11 @@ begin
   -- At most one write an hour, and nobody waits for it.
   if v_key.last_used_at is null or v_key.last_used_at < date_trunc('hour', v_now) then
     update public.api_keys k set last_used_at = date_trunc('hour', v_now)
-    where k.id = (select l.id from public.api_keys l where l.id = v_key.id for no key update skip locked);
+    where k.id = (
+      select l.id from public.api_keys l
+      where l.id = v_key.id and l.last_used_at is not distinct from v_key.last_used_at
+      for no key update skip locked
+    );
   end if;
   return v_key.project_id;
 end;

@@ -41,7 +41,7 @@ test("expiry edited by hand in the middle of consumption: no deadlock, no token 
 });
 
 /** A call for all of 9 tokens of quota and 6 of a grant; the grant's expiry is edited in mid-call. */
-async function consumeAcross(user: User, expiresAt: string) {
+async function consumeAcross(user: User, expiresAt: Date) {
   const owner = connect(1);
   // The call has counted the grants and waits to draw on the quota, which comes first.
   await owner`begin`;
@@ -49,7 +49,7 @@ async function consumeAcross(user: User, expiresAt: string) {
   const call = user.on(crowd).consume(15);
   call.catch(() => {});
   await untilWaiting(sql, 1);
-  await sql`update user_token_grants set expires_at = ${expiresAt}::timestamptz
+  await sql`update user_token_grants set expires_at = ${expiresAt}
     where user_id = ${user.id!}`;
   await owner`rollback`;
   return call;
@@ -66,12 +66,12 @@ async function userWithQuotaAndGrant() {
 
 test("a grant that is ended by hand in mid-call still pays that call", async () => {
   const user = await userWithQuotaAndGrant();
-  expect(await consumeAcross(user, "now")).toMatchObject({ success: true, grants_used: 6 });
+  expect(await consumeAcross(user, new Date(Date.now() + 1000))).toMatchObject({ success: true, grants_used: 6 });
   expect(await user.balance()).toMatchObject({ grants_left: 0 });
 });
 
 test("a call whose grant is ended in retrospect in mid-call writes nothing", async () => {
   const user = await userWithQuotaAndGrant();
-  await expect(consumeAcross(user, "2020-01-01")).rejects.toMatchObject({ code: "40001" });
+  await expect(consumeAcross(user, new Date("2020-01-01"))).rejects.toMatchObject({ code: "40001" });
   expect(await user.balance()).toMatchObject({ quota_used: 1, grants_left: 0 });
 });

@@ -9,6 +9,9 @@ async function tenantWithQuota() {
   return tenant;
 }
 
+/** For the tests that have a user of their own. */
+const shared = await tenantWithQuota();
+
 test("a repeated request_id is answered as at first, marked as a replay", async () => {
   const tenant = await tenantWithQuota();
   const details = { tag: "GPT-4", metadata: { chat: 1 }, request_id: "r1" };
@@ -69,18 +72,17 @@ test.each([
   ["no tag", { tag: undefined }],
   ["metadata", { metadata: { chat: 2 } }],
   ["no metadata", { metadata: undefined }],
-])("a request_id with other parameters (%s) is a conflict", async (_, change) => {
-  const tenant = await tenantWithQuota();
+])("a request_id with other parameters (%s) is a conflict", async (what, change) => {
   const request = {
-    user_id: "ada",
+    user_id: `other ${what}`,
     tokens_to_consume: 100,
     tag: "GPT-4",
     metadata: { chat: 1 },
     request_id: "r1",
   };
-  await tenant.post("/v1/consume", request);
+  await shared.post("/v1/consume", request);
 
-  const { status, body } = await tenant.post<ErrorJson>("/v1/consume", { ...request, ...change });
+  const { status, body } = await shared.post<ErrorJson>("/v1/consume", { ...request, ...change });
 
   expect(status).toBe(409);
   expect(body).toEqual({
@@ -91,7 +93,7 @@ test.each([
       request_id: "r1",
     },
   });
-  expect((await tenant.balance("ada")).body.tokens_left).toBe(900);
+  expect((await shared.balance(request.user_id)).body.tokens_left).toBe(900);
 });
 
 test("consumption and grants of a user share their request ids", async () => {
@@ -172,16 +174,15 @@ test("calls at the same time with one request_id are applied once", async () => 
   expect((await tenant.balance("ada")).body.tokens_left).toBe(900);
 });
 
-test.each(["ключ", "🙂", "a/b?c=d&e", " spaced ", "x".repeat(255), "100%"])(
-  "the request id %j comes back as it was sent",
-  async (requestId) => {
-    const tenant = await tenantWithQuota();
+test("a request id may be any text, and comes back as it was sent", async () => {
+  const tenant = await tenantWithQuota();
 
+  for (const requestId of ["ключ", "🙂", "a/b?c=d&e", " spaced ", "x".repeat(255), "100%"]) {
     const first = await tenant.consume("ada", 100, { request_id: requestId });
     const second = await tenant.consume("ada", 100, { request_id: requestId });
 
     expect(first.body.request_id).toBe(requestId);
     expect(decodeURIComponent(first.headers.get("x-request-id") ?? "")).toBe(requestId);
     expect(second.body).toEqual({ ...first.body, replayed: true });
-  },
-);
+  }
+});

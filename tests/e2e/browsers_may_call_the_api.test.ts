@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import { callApi } from "../support/tenant.ts";
+
+const origin = "https://app.example";
+
+test.each([
+  ["POST", "/v1/consume"],
+  ["POST", "/v1/grants"],
+  ["GET", "/v1/users/ada/balance"],
+  ["GET", "/v1/users/ada/transfers"],
+  ["PUT", "/v1/users/ada/link"],
+])("the preflight of %s %s needs no key", async (method, path) => {
+  const { status, headers, body } = await callApi(path, {
+    method: "OPTIONS",
+    headers: {
+      origin,
+      "access-control-request-method": method,
+      "access-control-request-headers": "authorization,content-type",
+    },
+  });
+
+  expect(status).toBe(204);
+  expect(body).toBeUndefined();
+  expect(headers.get("access-control-allow-origin")).toBe("*");
+  expect(headers.get("access-control-allow-methods")?.split(",")).toContain(method);
+  const allowed = headers.get("access-control-allow-headers")?.split(",");
+  for (const header of ["authorization", "x-api-key", "content-type", "idempotency-key"]) {
+    expect(allowed).toContain(header);
+  }
+});
+
+test.each([
+  [200, "GET", "/v1/health"],
+  [400, "GET", "/v1/users/%zz/balance"],
+  [401, "POST", "/v1/consume"],
+  [404, "GET", "/v1/nothing"],
+  [405, "DELETE", "/v1/consume"],
+])("a browser may read an answer of %i", async (expected, method, path) => {
+  const { status, headers } = await callApi(path, { method, headers: { origin } });
+
+  expect(status).toBe(expected);
+  expect(headers.get("access-control-allow-origin")).toBe("*");
+  expect(headers.get("access-control-expose-headers")?.split(",")).toEqual(
+    expect.arrayContaining(["x-request-id", "retry-after"]),
+  );
+});
+
+test("no cookie or other credential of the browser is asked for", async () => {
+  const { headers } = await callApi("/v1/health", { headers: { origin } });
+
+  expect(headers.has("access-control-allow-credentials")).toBe(false);
+});
