@@ -29,7 +29,7 @@ export function bootstrap(port: number, authSchema: string, autoExpose: boolean)
       await tx`set local role supabase_auth_admin`;
       await tx.unsafe(authSchema);
       await tx`reset role`;
-      if (autoExpose) await tx.unsafe(script("auto-expose.sql"));
+      if (autoExpose) await tx.unsafe(script("auto_expose.sql"));
     });
   });
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Sql } from "postgres";
 import { withConnection } from "./database.ts";
 import { errorCode } from "./errors.ts";
-import { readStackEnv } from "./stack-env.ts";
+import { readStackEnv } from "./stack_env.ts";
 
 export interface Demo {
   projectId: string;

@@ -6,7 +6,7 @@ import type { Child, Launch } from "./children.ts";
 import { StackError } from "./errors.ts";
 import { freePort, HOST } from "./ports.ts";
 import { commandLine, endProcess } from "./processes.ts";
-import { type Account, accountFor, asAccount } from "./server-account.ts";
+import { type Account, accountFor, asAccount } from "./server_account.ts";
 
 const MAJOR_VERSION = "17";
 /** The superuser, as on hosted projects; only the platform's own parts use it. */

@@ -1,13 +1,13 @@
 // Every workaround for @supabase/lite 0.10.0 (alpha) is in this file and its two parts,
-// rest-connection.ts and rest-types.ts. Bare, its Postgres mode is not safe to develop against: it
+// rest_connection.ts and rest_types.ts. Bare, its Postgres mode is not safe to develop against: it
 // re-grants revoked privileges and may skip SET ROLE. Each comment says what the stock version does;
 // when an update makes one needless, delete it.
 import { App, type AppRequestContext } from "@supabase/lite";
 import { PostgresConnection } from "@supabase/lite/postgres";
 import { jwtVerify } from "jose";
-import { currentRequest, type ExposedApi, HostedConnection } from "./rest-connection.ts";
-import type { RequestFacts } from "./rest-connection.ts";
-import { restTypes } from "./rest-types.ts";
+import { currentRequest, type ExposedApi, HostedConnection } from "./rest_connection.ts";
+import type { RequestFacts } from "./rest_connection.ts";
+import { restTypes } from "./rest_types.ts";
 
 export interface RestSettings {
   /** A URL that logs in as the given role. */

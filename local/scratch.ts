@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { reclaim, RUN_FILE } from "./run-file.ts";
+import { reclaim, RUN_FILE } from "./run_file.ts";
 
 const PREFIX = "tollgate-";
 

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { startApiServer } from "./api-server-client.ts";
+import { startApiServer } from "./api_server_client.ts";
 import { type Config, readConfig } from "./config.ts";
 import { bootstrap, createDatabase, databaseUrl, keepTemplate } from "./database.ts";
 import { findFunctions, functionEnv, startFunction } from "./functions.ts";
@@ -12,7 +12,7 @@ import { loadSeeds, pushMigrations } from "./migrations.ts";
 import { isTaken } from "./ports.ts";
 import { endLeftover, startPostgres, SUPERUSER } from "./postgres.ts";
 import type { RestSettings } from "./rest.ts";
-import { RUN_FILE, RunFile } from "./run-file.ts";
+import { RUN_FILE, RunFile } from "./run_file.ts";
 import { makeScratchFolder } from "./scratch.ts";
 import { Supervisor } from "./supervisor.ts";
 

@@ -1,7 +1,7 @@
 // `npm start`. Here only the check that this Node can run the rest, whose packages need a newer one.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major > 20 || (major === 20 && minor >= 19)) {
-  const { start } = await import("./start-command.ts");
+  const { start } = await import("./start_command.ts");
   await start(process.argv.slice(2));
 } else {
   console.error(

@@ -1,6 +1,6 @@
 import { type Child, type Launch, launch, type LaunchOptions } from "./children.ts";
 import type { LogSink } from "./log.ts";
-import type { RunFile } from "./run-file.ts";
+import type { RunFile } from "./run_file.ts";
 
 /** Knows every process of a stack, so that none is left when it stops, at whatever moment. */
 export class Supervisor {

@@ -30,6 +30,14 @@ Consume tokens:
     -H 'Authorization: Bearer ${apiKey}' \\
     -H 'Content-Type: application/json' \\
     -d '${body}'
+
+Four of them use up ada's GPT-4 tokens of the day; the fifth is denied. What is left, and why:
+
+  curl -H 'Authorization: Bearer ${apiKey}' \\
+    ${stack.url}/functions/v1/api/v1/users/ada/balance
+
+Other users to try: fresh, quota-nearly-used, past-due, grants-about-to-expire,
+blocked-by-restriction. Tables and views: connect psql or Studio to the database above.
 `;
 }
 

@@ -26,13 +26,20 @@ test("expiry edited by hand in the middle of consumption: no deadlock, no token 
   const project = await Project.create(sql);
   await project.plan({ type: "pay_as_you_go" });
   const user = await project.user("ada");
-  for (let n = 0; n < 8; n++) await user.grant(20, { expiresAt: `2100-01-0${n + 1}T00:00:00Z` });
+  const instant = (day: number) => new Date(Date.UTC(2100, 0, day));
+  for (let day = 8; day > 0; day--) {
+    await user.grant(20, { expiresAt: instant(day).toISOString() });
+  }
+  const grants = await sql<{ id: string }[]>`
+    select id from user_token_grants where user_id = ${user.id!} order by expires_at desc`;
 
   const spent = await atOnce(crowd, 48, async (connection, index) => {
     if (index % 3 > 0) return (await user.on(connection).consume(3)).tokens_consumed;
-    // Turns the order of use around, grant by grant, in the order that is wrong for a deadlock.
-    await connection`update user_token_grants set expires_at = '2100-02-01'::timestamptz
-      + ${index} * (timestamptz '2100-02-01' - expires_at) where user_id = ${user.id!}`;
+    for (const { id } of grants) {
+      // Turns the order of use around, grant by grant, against the order in which calls draw.
+      await connection`update user_token_grants set expires_at = ${instant(index)}
+        where user_id = ${user.id!} and id = ${id}`;
+    }
     return 0;
   });
 
@@ -66,8 +73,9 @@ async function userWithQuotaAndGrant() {
 
 test("a grant that is ended by hand in mid-call still pays that call", async () => {
   const user = await userWithQuotaAndGrant();
-  expect(await consumeAcross(user, new Date(Date.now() + 1000))).toMatchObject({ success: true, grants_used: 6 });
-  expect(await user.balance()).toMatchObject({ grants_left: 0 });
+  const end = new Date(Date.now() + 1000);
+  expect(await consumeAcross(user, end)).toMatchObject({ success: true, grants_used: 6 });
+  expect(await user.balance("2100-01-01T00:00:00Z")).toMatchObject({ grants_left: 0 });
 });
 
 test("a call whose grant is ended in retrospect in mid-call writes nothing", async () => {

@@ -49,7 +49,7 @@ test("a key shows what it may do and for how long", async () => {
 
   expect(key).toEqual({
     name: "Dashboard",
-    scopes: "{read}",
+    scopes: ["read"],
     expires_at: new Date("2999-01-01T00:00:00Z"),
   });
 });
@@ -59,7 +59,7 @@ test("a key may do everything, for ever, unless told otherwise", async () => {
 
   const [key] = await sql`select scopes, expires_at from create_api_key(${project.id}, 'Backend')`;
 
-  expect(key).toEqual({ scopes: "{consume,read,grant,link}", expires_at: null });
+  expect(key).toEqual({ scopes: ["consume", "read", "grant", "link"], expires_at: null });
 });
 
 test.each<[string, string | null, string | null, string | null, string]>([

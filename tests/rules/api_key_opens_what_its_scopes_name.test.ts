@@ -126,7 +126,7 @@ describe("rotation", () => {
     const [key] = await sql<{ api_key: string }[]>`
       select api_key, name, scopes, expires_at from rotate_api_key(${id})`;
 
-    expect(key).toMatchObject({ name: "Backend", scopes: "{consume,read}", expires_at: null });
+    expect(key).toMatchObject({ name: "Backend", scopes: ["consume", "read"], expires_at: null });
     expect(await doors.consume(createHash("sha256").update(key!.api_key).digest())).toHaveLength(1);
     expect(await doors.consume(hash)).toHaveLength(1);
     const [old] = await sql`

@@ -8,6 +8,7 @@ const { sql } = useDatabase();
 // Every kind of row, so that each statement below would hit one.
 beforeAll(async () => {
   const project = await Project.create(sql);
+  await project.plan({});
   await project.plan({
     quota: 100,
     restrictions: [{ tag: "GPT-4", maxTokens: 500, duration: "1 day" }],
@@ -28,6 +29,7 @@ const holds = "Use consume_tokens_v2() or grant_tokens().";
 const grant = "Use grant_tokens() for more tokens; set expires_at to now() to end this grant.";
 const ending = "Set expires_at to now() to end a grant.";
 const otherProject = "(select id from projects where default_plan_id is null)";
+const otherPlan = "(select id from plans where id not in (select plan_id from plan_quotas))";
 
 test.each<[string, string]>([
   ["insert into token_transfers select * from token_transfers", transfers],
@@ -86,7 +88,7 @@ test.each<[string, string]>([
   [`update plans set project_id = ${otherProject}`, "Insert a new plan in the other project."],
   ["update plans set id = gen_random_uuid()", "Insert a new plan in the other project."],
   [
-    "update plan_restrictions set plan_id = gen_random_uuid()",
+    `update plan_restrictions set plan_id = ${otherPlan}`,
     "Insert a new restriction for the other plan.",
   ],
   [`update api_keys set project_id = ${otherProject}`, "Create a new key with create_api_key()."],
@@ -112,7 +114,11 @@ test("a refusal names the statement, the table and the reason", async () => {
 });
 
 test("a project with users cannot be deleted", async () => {
-  await expect(sql`delete from projects where default_plan_id is not null`)
+  const project = await Project.create(sql);
+  await project.plan({ quota: 100 });
+  await project.user("ada");
+
+  await expect(sql`delete from projects where id = ${project.id}`)
     .rejects.toMatchObject({ code: "23503" });
 });
 

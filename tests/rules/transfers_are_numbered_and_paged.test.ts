@@ -7,7 +7,7 @@ let project: Project;
 
 beforeAll(async () => {
   project = await Project.create(sql);
-  await project.plan({ quota: 1000 });
+  await project.plan({ quota: 2000 });
   const [ada, grace] = [await project.user("ada"), await project.user("grace")];
   for (let call = 1; call <= 60; call++) {
     await ada.consume(call);
@@ -47,15 +47,15 @@ test("a grant takes the next number", async () => {
       transfer_number: 3,
       amount: -10,
       transaction_type: "consumption",
-      quota_left: 980,
+      quota_left: 1980,
       grants_left: 10,
     },
-    { transfer_number: 2, amount: 10, transaction_type: "grant", quota_left: 990, grants_left: 10 },
+    { transfer_number: 2, amount: 10, transaction_type: "grant", quota_left: 1990, grants_left: 10 },
     {
       transfer_number: 1,
       amount: -10,
       transaction_type: "consumption",
-      quota_left: 990,
+      quota_left: 1990,
       grants_left: 0,
     },
   ]);

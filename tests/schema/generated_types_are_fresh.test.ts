@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { generateTypes, TYPES_FILE } from "../../local/generate-types.ts";
+import { generateTypes, TYPES_FILE } from "../../local/generate_types.ts";
 import { useDatabase } from "../support/database.ts";
 
 const { url } = useDatabase();

@@ -10,7 +10,7 @@ import type {
 import { type IPostgresConnectionConfig, PostgresConnection } from "@supabase/lite/postgres";
 import { sql, type Transaction } from "kysely";
 import { z } from "zod";
-import { restStatus } from "./rest-status.ts";
+import { restStatus } from "./rest_status.ts";
 
 export interface ExposedApi {
   schemas: string[];
@@ -132,7 +132,7 @@ export class HostedConnection extends PostgresConnection {
     return this.#roleSettings.then((byRole) => byRole.get(role) ?? []);
   }
 
-  // Stock encodes string arguments of type json or jsonb twice, or not at all: see rest-types.ts.
+  // Stock encodes string arguments of type json or jsonb twice, or not at all: see rest_types.ts.
   override async onPostgrestAST(ast: AnyAST): Promise<AnyAST> {
     const checked = await super.onPostgrestAST(ast);
     const { function: name, args, schema = "public", httpMethod } = checked;

@@ -27,7 +27,7 @@ export interface ApiServer {
   connect(order: ApiServerOrder): Promise<void>;
 }
 
-const ENTRY = fileURLToPath(new URL("api-server.ts", import.meta.url));
+const ENTRY = fileURLToPath(new URL("api_server.ts", import.meta.url));
 
 /** Starts the API server, which listens at once and answers 503 until `connect`. Port 0 takes a free
  * one. */

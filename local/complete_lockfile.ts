@@ -2,8 +2,8 @@
 // the lock file when the registry in use lacks it, and `npm ci` then refuses the file on the platform
 // concerned. An entry with the exact version and npm's platform fields is all `npm ci` needs.
 //
-//   tsx local/complete-lockfile.ts            adds what is missing
-//   tsx local/complete-lockfile.ts --check    exits with 1 when something is missing
+//   tsx local/complete_lockfile.ts            adds what is missing
+//   tsx local/complete_lockfile.ts --check    exits with 1 when something is missing
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
@@ -84,7 +84,7 @@ if (names.length === 0) {
   console.log("package-lock.json has every platform's packages.");
 } else if (process.argv.includes("--check")) {
   console.error(`package-lock.json lacks packages of other platforms:\n${names.join("\n")}`);
-  console.error("Run `npx tsx local/complete-lockfile.ts` and commit the file.");
+  console.error("Run `npx tsx local/complete_lockfile.ts` and commit the file.");
   process.exitCode = 1;
 } else {
   const packages = Object.entries({ ...lockfile.packages, ...missing });

@@ -1,7 +1,7 @@
 // The process that answers HTTP: gateway, REST and auth. Apart from the process that runs the stack,
 // so that whatever @supabase/lite prints can be captured, and tests do not share its event loop.
 import { getAuthSchemaSql } from "@supabase/lite";
-import type { ApiServerMessage, ApiServerOrder } from "./api-server-client.ts";
+import type { ApiServerMessage, ApiServerOrder } from "./api_server_client.ts";
 import { messageOf } from "./errors.ts";
 import { startGateway } from "./gateway.ts";
 import { createRest } from "./rest.ts";

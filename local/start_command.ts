@@ -2,14 +2,14 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { noteApplied } from "./applied-migrations.ts";
+import { noteApplied } from "./applied_migrations.ts";
 import { readConfig } from "./config.ts";
 import { ensureDemo } from "./demo.ts";
 import { errorCode, messageOf, StackError } from "./errors.ts";
 import type { LogSink } from "./log.ts";
-import { reclaim, RUN_FILE } from "./run-file.ts";
+import { reclaim, RUN_FILE } from "./run_file.ts";
 import { type Stack, startStack } from "./stack.ts";
-import { writeStackEnv } from "./stack-env.ts";
+import { writeStackEnv } from "./stack_env.ts";
 import { welcome } from "./welcome.ts";
 
 const USAGE = `Usage: npm start -- [options]
