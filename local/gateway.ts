@@ -58,7 +58,11 @@ export function startGateway(port: number): Promise<Gateway> {
       if (response.headersSent) response.destroy();
       else send(response, 502, BAD_GATEWAY);
     });
-    response.on("close", () => upstream.destroy());
+    response.on("close", () => {
+      // The answer may come before all was read: the rest would block the caller's next request.
+      request.unpipe(upstream).resume();
+      upstream.destroy();
+    });
     request.pipe(upstream);
   }
 

@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { deno, supabaseCli } from "./binaries.ts";
+import { deno } from "./binaries.ts";
 import { startStack } from "./stack.ts";
+import { supabase } from "./supabase_cli.ts";
 
 export const TYPES_FILE = fileURLToPath(
   new URL("../supabase/functions/_shared/database.types.ts", import.meta.url),
@@ -10,11 +11,7 @@ export const TYPES_FILE = fileURLToPath(
 
 /** The TypeScript types of schema `public`, by the Supabase CLI, formatted like all other code. */
 export function generateTypes(dbUrl: string): string {
-  const args = ["gen", "types", `--remote=${dbUrl}?sslmode=disable`, "--schema", "public"];
-  const types = execFileSync(supabaseCli(), args, {
-    stdio: ["ignore", "pipe", "ignore"],
-    encoding: "utf8",
-  });
+  const types = supabase("gen", "types", `--remote=${dbUrl}?sslmode=disable`, "--schema", "public");
   return execFileSync(deno(), ["fmt", "--line-width", "100", "--ext", "ts", "-"], {
     input: types,
     encoding: "utf8",

@@ -1,7 +1,7 @@
 -- Grants: inserting a row is all it takes, by hand in Studio, by RPC or by the API. Triggers lock
 -- the user, set the time and book the transfer.
 
-create function tollgate.date_grant_by_hand()
+create function tollgate.prepare_grant_by_hand()
 returns trigger
 language plpgsql
 volatile
@@ -9,13 +9,18 @@ security invoker
 set search_path = ''
 as $$
 begin
+  -- Under the caller's row level security: another project's user must look like none at all.
+  if not exists (select from public.tracked_users u where u.id = new.user_id) then
+    raise exception using
+      errcode = 'TG004', message = 'user_id is not a known user', hint = 'Use the id of a row of tracked_users.';
+  end if;
   new.created_at := null;
   return new;
 end;
 $$;
 
-comment on function tollgate.date_grant_by_hand() is
-  'Trigger: only the kernel may place a grant in time; for everybody else it is made now.';
+comment on function tollgate.prepare_grant_by_hand() is
+  'Trigger: only the kernel may place a grant in time; for everybody else it is made now. Raises TG004.';
 
 create function tollgate.prepare_grant()
 returns trigger
@@ -95,7 +100,7 @@ comment on function tollgate.book_grant() is 'Trigger: books the transfer of a n
 
 -- Triggers of one event fire in the order of their names.
 create trigger grant_1_by_hand_is_made_now before insert on public.user_token_grants
-for each row when (current_user <> 'tollgate_kernel') execute function tollgate.date_grant_by_hand();
+for each row when (current_user <> 'tollgate_kernel') execute function tollgate.prepare_grant_by_hand();
 create trigger grant_2_is_checked before insert on public.user_token_grants
 for each row execute function tollgate.prepare_grant();
 create trigger grant_3_is_booked after insert on public.user_token_grants

@@ -18,7 +18,8 @@ as $$
     group by c.user_id, c.transfer_number
   ),
   from_quota as (
-    select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens
+    select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens,
+      (array_agg(t.quota_left order by t.transfer_number desc))[1] as tokens_left
     from public.token_transfers t
     where t.base_quota_used > 0
     group by t.user_id, t.quota_id, t.quota_period_start
@@ -34,13 +35,24 @@ as $$
     window w as (partition by t.user_id order by t.transfer_number)
   ),
   windows as (
-    select u.user_id, null::uuid as tag_id, u.hour_start, u.day_start, u.week_start, u.month_start,
-      u.hour_used, u.day_used, u.week_used, u.month_used
+    select u.user_id, null::uuid as tag_id, u.time_zone,
+      u.hour_start, u.day_start, u.week_start, u.month_start,
+      u.hour_used, u.day_used, u.week_used, u.month_used,
+      u.hour_end, u.day_end, u.week_end, u.month_end
     from public.user_usage u
     union all
-    select g.user_id, g.tag_id, g.hour_start, g.day_start, g.week_start, g.month_start,
-      g.hour_used, g.day_used, g.week_used, g.month_used
+    select g.user_id, g.tag_id, g.time_zone,
+      g.hour_start, g.day_start, g.week_start, g.month_start,
+      g.hour_used, g.day_used, g.week_used, g.month_used,
+      null, null, null, null
     from public.user_tag_usage g
+  ),
+  last_consumed as (
+    select t.user_id, t.tag_id, max(t.created_at) as consumed_at
+    from public.token_transfers t
+    where t.transaction_type = 'consumption'
+    group by grouping sets ((t.user_id), (t.user_id, t.tag_id))
+    having grouping(t.tag_id) = 1 or t.tag_id is not null
   ),
   recounted as (
     select
@@ -88,6 +100,12 @@ as $$
     on f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start
   where q.tokens_used is distinct from coalesce(f.tokens, 0)
   union all
+  select 'size of a quota period', q.user_id, concat_ws(' ', q.quota_id, q.period_start),
+    (f.tokens + f.tokens_left)::text, q.token_amount::text
+  from public.user_quota_usage q
+  join from_quota f using (user_id, quota_id, period_start)
+  where q.token_amount <> f.tokens + f.tokens_left
+  union all
   select 'quota period of a transfer', t.user_id, t.transfer_number::text,
     concat_ws(' ', q.period_start, q.period_end), t.created_at::text
   from public.token_transfers t
@@ -118,6 +136,15 @@ as $$
   from recounted r
   where r.used <> r.expected
   union all
+  select 'bounds of windows', w.user_id, w.tag_id::text, n::text,
+    concat_ws(' ', w.hour_start, w.day_start, w.week_start, w.month_start, w.hour_end, w.day_end, w.week_end, w.month_end)
+  from windows w
+  join last_consumed l on l.user_id = w.user_id and l.tag_id is not distinct from w.tag_id
+  cross join lateral tollgate.windows_at(l.consumed_at, w.time_zone) n
+  where (w.hour_start, w.day_start, w.week_start, w.month_start)
+      <> (n.hour_start, n.day_start, n.week_start, n.month_start)
+    or (w.hour_end, w.day_end, w.week_end, w.month_end) <> (n.hour_end, n.day_end, n.week_end, n.month_end)
+  union all
   select 'usage row of a user', u.id, null, 'one', 'none'
   from public.tracked_users u
   where not exists (select from public.user_usage s where s.user_id = u.id)
@@ -133,3 +160,4 @@ comment on function public.verify_ledger() is
 
 revoke all on function public.verify_ledger() from public, anon, authenticated, service_role;
 grant execute on function public.verify_ledger() to service_role;
+grant execute on function tollgate.windows_at(timestamptz, text), tollgate.first_instant(timestamp, text) to service_role;

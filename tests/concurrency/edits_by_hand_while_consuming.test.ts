@@ -80,6 +80,8 @@ test("a grant that is ended by hand in mid-call still pays that call", async () 
 
 test("a call whose grant is ended in retrospect in mid-call writes nothing", async () => {
   const user = await userWithQuotaAndGrant();
-  await expect(consumeAcross(user, new Date("2020-01-01"))).rejects.toMatchObject({ code: "40001" });
+  await expect(consumeAcross(user, new Date("2020-01-01"))).rejects.toMatchObject({
+    code: "40001",
+  });
   expect(await user.balance()).toMatchObject({ quota_used: 1, grants_left: 0 });
 });

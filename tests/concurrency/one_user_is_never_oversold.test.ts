@@ -8,10 +8,14 @@ const crowd = connect(65);
 
 /** Calls the public function on 64 connections at once; answers how many calls succeeded. */
 async function spend(project: Project, tokens: number, tagId: string | null = null) {
-  const answers = await atOnce(crowd, 64, (connection) =>
-    connection<{ success: boolean; tokens_consumed: number }[]>`
+  const answers = await atOnce(
+    crowd,
+    64,
+    (connection) =>
+      connection<{ success: boolean; tokens_consumed: number }[]>`
       select success, tokens_consumed
-      from consume_tokens_v2(${project.id}, 'ada', ${tokens}, ${tagId})`);
+      from consume_tokens_v2(${project.id}, 'ada', ${tokens}, ${tagId})`,
+  );
   for (const [answer] of answers) {
     expect(answer!.tokens_consumed).toBe(answer!.success ? tokens : 0);
   }

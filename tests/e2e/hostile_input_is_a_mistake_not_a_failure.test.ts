@@ -211,11 +211,10 @@ test("a body of 10 MB is 413", async () => {
 });
 
 test("a streamed body without a length is cut off at 64 KiB too", async () => {
-  const { status } = await tenant.api("/v1/consume", {
-    method: "POST",
-    body: new Blob([" ".repeat(100_000)]).stream(),
-    duplex: "half",
-  });
+  const body = new Blob([" ".repeat(100_000)]).stream();
+  const init = { method: "POST", body, duplex: "half" }; // A name that the DOM's types do not know.
+
+  const { status } = await tenant.api("/v1/consume", init);
 
   expect(status).toBe(413);
 });

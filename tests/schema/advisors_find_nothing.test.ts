@@ -1,6 +1,5 @@
-import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { supabaseCli } from "../../local/binaries.ts";
+import { supabase } from "../../local/supabase_cli.ts";
 import { useDatabase } from "../support/database.ts";
 
 const { url } = useDatabase();
@@ -18,11 +17,8 @@ interface Advice {
 }
 
 test("supabase db advisors reports nothing, at any level, that is not accepted above", () => {
-  const args = ["db", "advisors", `--remote=${url}?sslmode=disable`, "--level", "info"];
-  const output = execFileSync(supabaseCli(), [...args, "--output-format", "json"], {
-    stdio: ["ignore", "pipe", "ignore"],
-    encoding: "utf8",
-  });
+  const target = `--remote=${url}?sslmode=disable`;
+  const output = supabase("db", "advisors", target, "--level", "info", "--output-format", "json");
   const { results } = JSON.parse(output) as { results: Advice[] };
 
   expect(results.filter(({ name }) => !(name in accepted))).toEqual([]);

@@ -6,7 +6,7 @@ import { createDatabase, databaseUrl } from "../../local/database.ts";
 /** bigint as number: no test counts past 2^53. */
 export type TestSql = Sql<{ bigint: number }>;
 
-const types = {
+export const types = {
   bigint: { to: 20, from: [20], parse: Number, serialize: String },
 };
 

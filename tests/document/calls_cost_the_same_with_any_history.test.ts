@@ -1,0 +1,112 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { type TestSql, useDatabase } from "../support/database.ts";
+import { Project, type User } from "../support/project.ts";
+
+const { sql } = useDatabase();
+const TRANSFERS = 20_000;
+const GRANTS = 4000;
+
+/** Calls go over one connection, whose caches are warm; buffers then depend on the data alone. */
+let connection: TestSql;
+let fresh: User;
+let veteran: User;
+
+beforeAll(async () => {
+  const project = await Project.create(sql);
+  await project.plan({
+    quota: 10,
+    period: "1 day",
+    restrictions: [
+      { maxTokens: 1_000_000, duration: "1 month" },
+      { tag: "GPT-4", maxTokens: 1_000_000, duration: "1 day" },
+    ],
+  });
+  fresh = await project.user("fresh", { billingAnchor: "1950-01-01T00:00Z" });
+  veteran = await project.user("veteran", { billingAnchor: "1950-01-01T00:00Z" });
+  await addHistory(veteran);
+  for (const user of [fresh, veteran]) {
+    for (let grant = 0; grant < 3; grant++) await user.grant(1_000_000, { at: "2026-05-01T00:00Z" });
+    await user.consume(1, { tag: "GPT-4", at: "2026-05-01T12:00Z" });
+  }
+  await sql`vacuum analyze`;
+  connection = (await sql.reserve()) as unknown as TestSql;
+  return () => connection.unsafe("").then(() => undefined);
+});
+
+/** Years of grants that were spent or expired, and of daily quota that was used. */
+async function addHistory(user: User) {
+  await sql.begin(async (tx) => {
+    await tx`set local role tollgate_kernel`;
+    await tx`
+      insert into user_token_grants (user_id, token_amount, grant_type, created_at, expires_at)
+      select ${user.id!}, 10, 'bonus', day, day + interval '12 hours'
+      from generate_series(1, ${GRANTS}::integer) n, 
+      lateral (select timestamptz '1950-01-01T00:00Z' + n * interval '1 day' as day)`;
+    await tx`
+      insert into token_transfers
+        (user_id, transfer_number, amount, transaction_type, quota_id, quota_period_start,
+         base_quota_used, grants_used, quota_left, grants_left, request_id, created_at)
+      select ${user.id!}, ${GRANTS} + n, -10, 'consumption', q.id, day,
+        case when n % 10 = 0 then 0 else 10 end, case when n % 10 = 0 then 10 else 0 end, 0, 0,
+        'old-' || n, day
+      from generate_series(1, ${TRANSFERS}::integer) n,
+      lateral (select timestamptz '1965-01-01T00:00Z' + n * interval '1 day' as day),
+      plan_quotas q`;
+    await tx`
+      insert into user_quota_usage
+        (user_id, quota_id, period_start, period_end, token_amount, tokens_used)
+      select user_id, quota_id, created_at, created_at + interval '1 day', 10, 10
+      from token_transfers where user_id = ${user.id!} and base_quota_used > 0`;
+    await tx`
+      insert into user_token_grants_consume
+        (user_id, transfer_number, user_token_grants_id, token_deduction, created_at)
+      select user_id, ${GRANTS} + 10 * row_number() over (order by created_at), id, 10, now()
+      from user_token_grants where user_id = ${user.id!} order by created_at
+      limit ${TRANSFERS / 10}`;
+    await tx`
+      update user_token_grants g set tokens_used = 10, is_spent = true
+      from user_token_grants_consume c
+      where c.user_id = g.user_id and c.user_token_grants_id = g.id and g.user_id = ${user.id!}`;
+    await tx`
+      update user_usage set last_transfer_number = ${GRANTS + TRANSFERS},
+        last_transfer_at = (select max(created_at) from token_transfers where user_id = ${user.id!})
+      where user_id = ${user.id!}`;
+  });
+}
+
+/** Buffers touched by one call when everything is warm. */
+async function buffers(call: (day: number) => string): Promise<number> {
+  const counts: number[] = [];
+  for (let day = 1; day <= 12; day++) {
+    const [row] = await connection.unsafe<
+      { "QUERY PLAN": { Plan: { "Shared Hit Blocks": number; "Shared Read Blocks": number } }[] }[]
+    >(`explain (analyze, buffers, format json) select * from ${call(day)}`);
+    const { Plan } = row!["QUERY PLAN"][0]!;
+    counts.push(Plan["Shared Hit Blocks"] + Plan["Shared Read Blocks"]);
+  }
+  return Math.min(...counts.slice(-5));
+}
+
+const calls = {
+  consume: ({ project, externalId }: User) => (day: number) =>
+    `tollgate.consume('${project.id}', '${externalId}', 15, (select id from tags), null, 'r-${day}',
+      '2030-01-01'::timestamptz + ${day} * interval '1 day')`,
+  grant_tokens: ({ project, externalId }: User) => (day: number) =>
+    `grant_tokens('${project.id}', '${externalId}', 5, 'bonus', now() + interval '9 years', null, 'g-${day}')`,
+  get_user_balance: ({ project, externalId }: User) => () =>
+    `get_user_balance('${project.id}', '${externalId}')`,
+  get_user_transfers: ({ project, externalId }: User) => () =>
+    `get_user_transfers('${project.id}', '${externalId}', 1)`,
+};
+
+describe.each(Object.entries(calls))("%s", (_, call) => {
+  test(`touches as many buffers after ${TRANSFERS} transfers as after few`, async () => {
+    const few = await buffers(call(fresh));
+    const many = await buffers(call(veteran));
+
+    // Deeper indexes: a few more pages for each index that is descended.
+    console.log(few, many);
+    expect(few).toBeGreaterThan(0);
+    expect(many - few).toBeLessThanOrEqual(12);
+  });
+});
