@@ -220,8 +220,7 @@ for update to authenticated using (project_id in (select tollgate.my_projects('a
 create policy "admins remove plans" on public.plans
 for delete to authenticated using (project_id in (select tollgate.my_projects('admin')));
 
-create policy "members read tags" on public.tags
-for select to authenticated using (project_id in (select tollgate.my_projects('viewer')));
+-- Reading tags is decided with the usage of tags, in the ledger.
 create policy "admins add tags" on public.tags
 for insert to authenticated with check (project_id in (select tollgate.my_projects('admin')));
 create policy "admins change tags" on public.tags

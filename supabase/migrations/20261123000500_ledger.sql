@@ -412,6 +412,19 @@ for select to authenticated using (exists (select from public.tracked_users t wh
 create policy "who sees the user reads tag usage" on public.user_tag_usage
 for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
 
+-- Transfers without the names of their tags would mislead the user who reads them.
+create policy "members and users of a tag read tags" on public.tags
+for select to authenticated
+using (
+  project_id in (select tollgate.my_projects('viewer'))
+  or id in (
+    select g.tag_id
+    from public.tracked_users u
+    join public.user_tag_usage g on g.user_id = u.id
+    where u.auth_user_id = (select auth.uid())
+  )
+);
+
 create policy "admins add grants" on public.user_token_grants
 for insert to authenticated with check (exists (
   select from public.tracked_users t

@@ -107,7 +107,7 @@ declare
   v_revoked_at timestamptz;
 begin
   update public.api_keys k
-  set revoked_at = coalesce(k.revoked_at, clock_timestamp())
+  set revoked_at = least(k.revoked_at, clock_timestamp())
   where k.id = p_key_id
     and (tollgate.is_trusted() or k.project_id in (select tollgate.my_projects('admin')))
   returning k.revoked_at into v_revoked_at;

@@ -1,5 +1,5 @@
 import type { TestSql } from "../support/database.ts";
-import { type Caller, connectToStack, rest, signedIn, userToken } from "../support/rest.ts";
+import { type Caller, connectToStack, rest, type RestAnswer, signedIn, userToken } from "../support/rest.ts";
 import { stack } from "../support/tenant.ts";
 import { addPeople, createWorld, type People, type World } from "./world.ts";
 
@@ -297,6 +297,7 @@ export class MatrixRun {
       }
       return cells;
     }));
+    const swept = await Promise.all(everybody.map(({ name }) => this.#sweep(name, relations)));
     const written = await Promise.all(everybody.map((actor) => this.#write(actor, people, {
       relations: relations.map(({ name }) => name),
       functions,
@@ -307,7 +308,11 @@ export class MatrixRun {
         everybody.map(({ name: actor }, i) => ({
           object,
           actor,
-          cells: [selected[i]!.get(object)!, ...written[i]!.relations.get(object)!],
+          cells: [
+            selected[i]!.get(object)!,
+            ...written[i]!.relations.get(object)!,
+            swept[i]!.get(object)!,
+          ],
         }))
       ),
       functions: [...written[0]!.functions.keys()].flatMap((object) =>
@@ -356,6 +361,30 @@ export class MatrixRun {
     return found;
   }
 
+  /**
+   * Updates without a filter: such a request needs no right to read, and so no policy for select
+   * applies. Tells whose rows it changed. Everybody has new people here, whose rows only two worlds are.
+   */
+  async #sweep(name: string, relations: Catalog["relations"]): Promise<Map<string, string>> {
+    const cells = new Map<string, string>();
+    const people = await addPeople(this.sql);
+    const { caller, role } = (await actors(people)).find((actor) => actor.name === name)!;
+    const here = await createWorld(this.sql, this.#superuser, people);
+    const there = await createWorld(this.sql, this.#superuser, { owner: people.other_owner });
+    for (const { name } of relations) {
+      if (role === "service_role") {
+        cells.set(name, "(not tried)"); // It would write to what other tests have in the database.
+        continue;
+      }
+      const before = await Promise.all([here, there].map((world) => this.#contents(world)));
+      const answer = await rest(caller, "PATCH", name, attempts(here, people)[name]!.update);
+      const after = await Promise.all([here, there].map((world) => this.#contents(world)));
+      const changed = ["A", "A'"].filter((_, i) => before[i] !== after[i]).join(" ");
+      cells.set(name, changed || (answer.status < 300 ? "nothing" : refusal(answer)));
+    }
+    return cells;
+  }
+
   /** Tries all writes of an actor, each in a world that nobody has changed yet. */
   async #write(
     { caller }: Actor,
@@ -368,14 +397,15 @@ export class MatrixRun {
       return { world, before: await this.#contents(world) };
     };
     let state = await pristine();
-    const attempt = async (request: (world: World) => ReturnType<typeof rest>, read = "nothing") => {
+    const attempt = async (request: (world: World) => Promise<RestAnswer>, read = "nothing") => {
       const { world, before } = state;
-      const { status, code, body } = await request(world);
+      const answer = await request(world);
+      const { status, body } = answer;
       const isWritten = await this.#contents(world) !== before;
       if (isWritten) state = await pristine();
       if (status < 300) return { body, world, cell: isWritten ? "written" : read };
-      const refusal = code?.startsWith("PGRST") || !code ? String(status) : code;
-      return { body, world, cell: isWritten ? `${refusal}, but written` : refusal };
+      const cell = refusal(answer);
+      return { body, world, cell: isWritten ? `${cell}, but written` : cell };
     };
 
     const relationCells = new Map<string, string[]>();
@@ -471,6 +501,11 @@ function canonical(value: unknown): string {
   );
 }
 
+/** The SQLSTATE, or the status where the request did not come as far as the database. */
+function refusal({ status, code }: RestAnswer): string {
+  return code && !code.startsWith("PGRST") ? code : String(status);
+}
+
 /** Whose rows an actor sees, of all that there are: `A` is the whole project, `A'` the other one. */
 async function select(
   { caller }: Actor,
@@ -479,15 +514,11 @@ async function select(
   { rows }: LabeledRows,
   scope: string,
 ): Promise<string> {
-  const { status, code, body } = await rest(
-    caller,
-    "GET",
-    `${name}?select=${columns?.join() ?? "*"}${scope}`,
-  );
-  if (status !== 200) return code?.startsWith("PGRST") || !code ? String(status) : code;
+  const answer = await rest(caller, "GET", `${name}?select=${columns?.join() ?? "*"}${scope}`);
+  if (answer.status !== 200) return refusal(answer);
   const pick = (row: Row) => Object.fromEntries((columns ?? []).map((column) => [column, row[column]]));
   const labels = new Map(rows.map(({ row, label }) => [canonical(pick(row)), label]));
-  const seen = (body as Row[]).map((row) => labels.get(canonical(row)) ?? "unexpected rows");
+  const seen = (answer.body as Row[]).map((row) => labels.get(canonical(row)) ?? "unexpected rows");
 
   const count = (label: string, of: string[]) => of.filter((other) => other === label).length;
   const there = rows.map(({ label }) => label);
@@ -508,7 +539,8 @@ const LEGEND = `\
 Who may do what, as tests/access/matrix.test.ts found it, over HTTP with real tokens. After an intended
 change, rewrite this file with UPDATE_MATRIX=1 and review the difference.
 
-select   whose rows: all of project A, of its users ada and bob, or of the other project A'
+select   whose rows: all of project A, of its users ada and bob, of the other project A'
+update all  without any filter: whose rows it wrote to
 written  it was done, and the rows are there (or gone); everything else left all tables as they were
 nothing  it was not refused, but no row was there to read or to write
 42501    refused by grants or row level security; TG...: refused by a rule; 401: by the token
@@ -518,11 +550,8 @@ read     the function answered what is so, and wrote nothing
 
 export function format({ relations, functions, grants }: Matrix): string {
   const table = (lines: Line[], headings: string[]) => {
-    const widths = headings.map((heading, i) =>
-      Math.max(heading.length, ...lines.map(({ cells }) => cells[i]!.length))
-    );
     const line = (first: string, cells: string[]) =>
-      `  ${first.padEnd(14)}  ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join("  ")}`.trimEnd();
+      `  ${[first.padEnd(14), ...cells.map((cell) => cell.padEnd(10))].join("  ")}`.trimEnd();
     return lines.flatMap(({ object, actor, cells }, i) => [
       ...(object === lines[i - 1]?.object ? [] : ["", object, line("", headings)]),
       line(actor, cells),
@@ -532,7 +561,7 @@ export function format({ relations, functions, grants }: Matrix): string {
   return [
     LEGEND.trimEnd(),
     ...title("Tables and views"),
-    ...table(relations, ["select", "insert", "update", "delete"]),
+    ...table(relations, ["select", "insert", "update", "delete", "update all"]),
     ...title("Functions"),
     ...table(functions, ["call"]),
     ...title("Grants"),

@@ -29,8 +29,21 @@ beforeAll(async () => {
     await user.consume(1, { tag: "GPT-4", at: "2026-05-01T12:00Z" });
   }
   await sql`vacuum analyze`;
-  connection = (await sql.reserve()) as unknown as TestSql;
-  return () => connection.unsafe("").then(() => undefined);
+  console.log(await sql`select relname, relpages, reltuples from pg_class where relname like 'user_token%' or relname like 'idx_user%' or relname like 'token_tr%' or relname like 'idx_token%'`);
+  for (const u of [fresh, veteran]) console.log(await sql.unsafe(`explain (analyze, buffers) select sum(g.token_amount - g.tokens_used)
+    from public.user_token_grants g
+    where g.user_id = '${u.id!}' and not g.is_spent and coalesce(g.expires_at, 'infinity') > now()`));
+  console.log(await sql.begin(async tx => {
+    await tx.unsafe('set local plan_cache_mode=force_generic_plan');
+    await tx.unsafe(`prepare x(uuid, timestamptz) as select sum(g.token_amount - g.tokens_used)
+    from public.user_token_grants g
+    where g.user_id = $1 and not g.is_spent and coalesce(g.expires_at, 'infinity') > $2`);
+    return tx.unsafe(`explain (analyze, buffers) execute x('${veteran.id!}', now())`);
+  }));
+
+  const reserved = await sql.reserve();
+  connection = reserved;
+  return () => reserved.release();
 });
 
 /** Years of grants that were spent or expired, and of daily quota that was used. */
