@@ -1,5 +1,8 @@
 -- Running state, read: what a user's windows, quota period and grants hold at an instant. The
 -- kernel decides by it and balances show it. Nothing here writes.
+--
+-- The kernel's entry points `set enable_seqscan = off`: a plan that is cached while a table is small
+-- would otherwise scan it whole when it has grown.
 
 create view tollgate.accounts with (security_invoker = true) as
 select

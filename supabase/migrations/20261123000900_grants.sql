@@ -28,6 +28,7 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_usage public.user_usage;
@@ -38,6 +39,7 @@ begin
       errcode = 'TG004', message = 'user_id is not a known user', hint = 'Use the id of a row of tracked_users.';
   end if;
   new.created_at := greatest(coalesce(new.created_at, clock_timestamp()), v_usage.last_transfer_at);
+  new.expires_at := nullif(new.expires_at, 'infinity');
   perform tollgate.check_request(v_usage.user_id::text, new.token_amount, new.metadata, new.request_id);
   if new.tokens_used <> 0 or new.is_spent then
     raise exception using
@@ -70,6 +72,7 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_account tollgate.accounts;
@@ -136,6 +139,7 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);

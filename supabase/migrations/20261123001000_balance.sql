@@ -21,6 +21,7 @@ language plpgsql
 stable
 security definer
 set search_path = ''
+set enable_seqscan = off
 as $$
 declare
   v_account tollgate.accounts;
@@ -81,6 +82,7 @@ language plpgsql
 stable
 security definer
 set search_path = ''
+set enable_seqscan = off
 as $$
 begin
   perform tollgate.require_reader(p_user_id);

@@ -113,12 +113,13 @@ as $$
     on q.user_id = t.user_id and q.quota_id = t.quota_id and q.period_start = t.quota_period_start
   where t.created_at < q.period_start or t.created_at >= q.period_end
   union all
-  select 'quota periods that overlap', a.user_id, concat_ws(' ', a.quota_id, a.period_start),
-    a.period_end::text, b.period_start::text
-  from public.user_quota_usage a
-  join public.user_quota_usage b
-    on b.user_id = a.user_id and b.quota_id = a.quota_id
-    and b.period_start > a.period_start and b.period_start < a.period_end
+  select 'quota periods that overlap', p.user_id, concat_ws(' ', p.quota_id, p.period_start),
+    p.period_end::text, p.next_start::text
+  from (
+    select q.*, lead(q.period_start) over (partition by q.user_id, q.quota_id order by q.period_start) as next_start
+    from public.user_quota_usage q
+  ) p
+  where p.next_start < p.period_end
   union all
   select 'number of transfers', coalesce(u.user_id, n.user_id), null,
     concat_ws(' ', coalesce(n.transfers, 0), coalesce(n.last_number, 0)), u.last_transfer_number::text

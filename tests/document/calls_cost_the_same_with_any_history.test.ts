@@ -29,18 +29,6 @@ beforeAll(async () => {
     await user.consume(1, { tag: "GPT-4", at: "2026-05-01T12:00Z" });
   }
   await sql`vacuum analyze`;
-  console.log(await sql`select relname, relpages, reltuples from pg_class where relname like 'user_token%' or relname like 'idx_user%' or relname like 'token_tr%' or relname like 'idx_token%'`);
-  for (const u of [fresh, veteran]) console.log(await sql.unsafe(`explain (analyze, buffers) select sum(g.token_amount - g.tokens_used)
-    from public.user_token_grants g
-    where g.user_id = '${u.id!}' and not g.is_spent and coalesce(g.expires_at, 'infinity') > now()`));
-  console.log(await sql.begin(async tx => {
-    await tx.unsafe('set local plan_cache_mode=force_generic_plan');
-    await tx.unsafe(`prepare x(uuid, timestamptz) as select sum(g.token_amount - g.tokens_used)
-    from public.user_token_grants g
-    where g.user_id = $1 and not g.is_spent and coalesce(g.expires_at, 'infinity') > $2`);
-    return tx.unsafe(`explain (analyze, buffers) execute x('${veteran.id!}', now())`);
-  }));
-
   const reserved = await sql.reserve();
   connection = reserved;
   return () => reserved.release();
@@ -118,7 +106,6 @@ describe.each(Object.entries(calls))("%s", (_, call) => {
     const many = await buffers(call(veteran));
 
     // Deeper indexes: a few more pages for each index that is descended.
-    console.log(few, many);
     expect(few).toBeGreaterThan(0);
     expect(many - few).toBeLessThanOrEqual(12);
   });

@@ -25,6 +25,7 @@ interface Node {
 async function plan(query: string): Promise<string[]> {
   const [row] = await sql.begin(async (tx) => {
     await tx`set local enable_seqscan = off`;
+    await tx`set local enable_sort = off`;
     return tx.unsafe<{ "QUERY PLAN": { Plan: Node }[] }[]>(`explain (format json) ${query}`);
   });
   const nodes = (node: Node): string[] => [
