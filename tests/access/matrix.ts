@@ -1,5 +1,12 @@
 import type { TestSql } from "../support/database.ts";
-import { type Caller, connectToStack, rest, type RestAnswer, signedIn, userToken } from "../support/rest.ts";
+import {
+  type Caller,
+  connectToStack,
+  rest,
+  type RestAnswer,
+  signedIn,
+  userToken,
+} from "../support/rest.ts";
 import { stack } from "../support/tenant.ts";
 import { addPeople, createWorld, type People, type World } from "./world.ts";
 
@@ -60,7 +67,11 @@ function attempts({ id, ...w }: World, { guest, newcomer }: People): Record<stri
   const ada = { user_id: w.users.ada };
   const ofAda = `user_id=eq.${w.users.ada}`;
   const created_at = "2026-01-01T00:00:00Z";
-  const view = { insert: { project_id: id }, update: { project_id: id }, row: `project_id=eq.${id}` };
+  const view = {
+    insert: { project_id: id },
+    update: { project_id: id },
+    row: `project_id=eq.${id}`,
+  };
   return {
     projects: {
       insert: { name: `${id} new` },
@@ -107,7 +118,13 @@ function attempts({ id, ...w }: World, { guest, newcomer }: People): Record<stri
       row: ofAda,
     },
     user_token_grants_consume: {
-      insert: { ...ada, transfer_number: 9, user_token_grants_id: id, token_deduction: 5, created_at },
+      insert: {
+        ...ada,
+        transfer_number: 9,
+        user_token_grants_id: id,
+        token_deduction: 5,
+        created_at,
+      },
       update: { token_deduction: 5 },
       row: ofAda,
     },
@@ -161,7 +178,12 @@ function attempts({ id, ...w }: World, { guest, newcomer }: People): Record<stri
       row: ofAda,
     },
     api_keys: {
-      insert: { project_id: id, name: "New", key_hash: `\\x${"00".repeat(32)}`, key_hint: "tg_live_0000" },
+      insert: {
+        project_id: id,
+        name: "New",
+        key_hash: `\\x${"00".repeat(32)}`,
+        key_hint: "tg_live_0000",
+      },
       update: { name: "Renamed" },
       row: `id=eq.${w.key}`,
     },
@@ -198,7 +220,9 @@ function calls(w: World, { newcomer }: People): Record<string, Call> {
     grant_with_api_key: { args: { ...key, p_tokens: 5, p_grant_type: "bonus" } },
     balance_with_api_key: { args: key },
     transfers_with_api_key: { args: key },
-    link_user_with_api_key: { args: { ...key, p_external_user_id: "idle", p_auth_user_id: newcomer } },
+    link_user_with_api_key: {
+      args: { ...key, p_external_user_id: "idle", p_auth_user_id: newcomer },
+    },
     verify_ledger: { args: {} },
   };
 }
@@ -298,10 +322,12 @@ export class MatrixRun {
       return cells;
     }));
     const swept = await Promise.all(everybody.map(({ name }) => this.#sweep(name, relations)));
-    const written = await Promise.all(everybody.map((actor) => this.#write(actor, people, {
-      relations: relations.map(({ name }) => name),
-      functions,
-    })));
+    const written = await Promise.all(everybody.map((actor) =>
+      this.#write(actor, people, {
+        relations: relations.map(({ name }) => name),
+        functions,
+      })
+    ));
 
     return {
       relations: relations.flatMap(({ name: object }) =>
@@ -333,7 +359,9 @@ export class MatrixRun {
     for (const [world, suffix] of [[here, ""], [there, "'"]] as const) {
       const ids = [world.id, world.emptyProject];
       for (const id of ids) owners.set(id, `A${suffix}`);
-      const plans = await sql<{ id: string }[]>`select id from plans where project_id = ${world.id}`;
+      const plans = await sql<
+        { id: string }[]
+      >`select id from plans where project_id = ${world.id}`;
       for (const { id } of plans) owners.set(id, `A${suffix}`);
       for (const [name, id] of Object.entries(world.users)) {
         owners.set(id, name + suffix);
@@ -353,7 +381,9 @@ export class MatrixRun {
       const labeled = all.map(({ row }) => ({ row, label: labelOf(row) }))
         .filter((row): row is LabeledRow => row.label !== undefined);
       const [first] = labeled;
-      if (!first) throw new Error(`The worlds have no row of ${name}: nobody could be seen to read it.`);
+      if (!first) {
+        throw new Error(`The worlds have no row of ${name}: nobody could be seen to read it.`);
+      }
       const column = ["project_id", "plan_id", "user_id", "id"].find((key) => key in first.row)!;
       const values = new Set(labeled.map(({ row }) => String(row[column])));
       found.set(name, { rows: labeled, scope: `&${column}=in.(${[...values].join()})` });
@@ -417,7 +447,9 @@ export class MatrixRun {
       };
       const tried = [
         await attempt((world) => rest(caller, "POST", name, of(world).insert)),
-        await attempt((world) => rest(caller, "PATCH", `${name}?${of(world).row}`, of(world).update)),
+        await attempt((world) =>
+          rest(caller, "PATCH", `${name}?${of(world).row}`, of(world).update)
+        ),
         await attempt((world) => rest(caller, "DELETE", `${name}?${of(world).row}`)),
       ];
       relationCells.set(name, tried.map(({ cell }) => cell));
@@ -427,7 +459,9 @@ export class MatrixRun {
     for (const name of functions) {
       const cases = Object.keys(calls(state.world, people))
         .filter((title) => title.split(",")[0] === name);
-      if (cases.length === 0) throw new Error(`calls() says nothing about the function ${name}: add it.`);
+      if (cases.length === 0) {
+        throw new Error(`calls() says nothing about the function ${name}: add it.`);
+      }
       for (const title of cases) {
         if (calls(state.world, people)[title]!.clientsConsume) {
           const { id } = state.world;
@@ -439,7 +473,8 @@ export class MatrixRun {
           (world) => rest(caller, "POST", `rpc/${name}`, call(world).args),
           "read",
         );
-        const isRight = cell !== "read" || canonical(body) === await this.#answer(name, call(world).args);
+        const isRight = cell !== "read" ||
+          canonical(body) === await this.#answer(name, call(world).args);
         functionCells.set(title, isRight ? cell : "read, but not what is so");
       }
     }
@@ -495,7 +530,9 @@ function canonical(value: unknown): string {
   return JSON.stringify(
     value,
     (key, inner) =>
-      key === "as_of" ? undefined : typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      key === "as_of"
+        ? undefined
+        : typeof inner === "object" && inner !== null && !Array.isArray(inner)
         ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => a < b ? -1 : 1))
         : inner,
   );
@@ -516,7 +553,8 @@ async function select(
 ): Promise<string> {
   const answer = await rest(caller, "GET", `${name}?select=${columns?.join() ?? "*"}${scope}`);
   if (answer.status !== 200) return refusal(answer);
-  const pick = (row: Row) => Object.fromEntries((columns ?? []).map((column) => [column, row[column]]));
+  const pick = (row: Row) =>
+    Object.fromEntries((columns ?? []).map((column) => [column, row[column]]));
   const labels = new Map(rows.map(({ row, label }) => [canonical(pick(row)), label]));
   const seen = (answer.body as Row[]).map((row) => labels.get(canonical(row)) ?? "unexpected rows");
 
@@ -527,7 +565,9 @@ async function select(
     return some === all ? label : `${label} (${some} of ${all})`;
   });
   for (const project of ["A", "A'"]) {
-    const users = [...new Set(there)].filter((label) => label.endsWith("'") === project.endsWith("'"));
+    const users = [...new Set(there)].filter((label) =>
+      label.endsWith("'") === project.endsWith("'")
+    );
     if (users.every((label) => shown.includes(label))) {
       shown.splice(0, shown.length, project, ...shown.filter((label) => !users.includes(label)));
     }

@@ -41,11 +41,11 @@ describe.runIf(process.env["TOLLGATE_MUTATE"])("the matrix sees", () => {
           format('with check (%s)', with_check)
         ) as restore
       from pg_policies where schemaname = 'public' order by 1`.then((mutants) =>
-        mutants.map((mutant) => ({
-          ...mutant,
-          restore: mutant.restore.replace(/ using \(\)| with check \(\)/g, ""),
-        }))
-      );
+      mutants.map((mutant) => ({
+        ...mutant,
+        restore: mutant.restore.replace(/ using \(\)| with check \(\)/g, ""),
+      }))
+    );
   }
 
   async function grants(): Promise<Mutant[]> {

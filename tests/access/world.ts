@@ -68,8 +68,12 @@ export async function createWorld(
   }
   const [row] = await sql<{ key: string; api_key: string; restriction: string; quota: string }[]>`
     with
-      linked_ada as (update tracked_users set auth_user_id = ${linked_user ?? null} where id = ${users.ada}),
-      linked_bob as (update tracked_users set auth_user_id = ${other_user ?? null} where id = ${users.bob})
+      linked_ada as (update tracked_users set auth_user_id = ${
+    linked_user ?? null
+  } where id = ${users.ada}),
+      linked_bob as (update tracked_users set auth_user_id = ${
+    other_user ?? null
+  } where id = ${users.bob})
     select k.id as key, k.api_key,
       (select r.id from plan_restrictions r where r.plan_id = ${plan}) as restriction,
       (select q.id from plan_quotas q where q.plan_id = ${quotaPlan}) as quota

@@ -1,13 +1,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { type TestSql, useDatabase } from "../support/database.ts";
+import { useDatabase } from "../support/database.ts";
 import { Project, type User } from "../support/project.ts";
 
-const { sql } = useDatabase();
+const { sql, connect } = useDatabase();
 const TRANSFERS = 20_000;
 const GRANTS = 4000;
 
 /** Calls go over one connection, whose caches are warm; buffers then depend on the data alone. */
-let connection: TestSql;
+const connection = connect(1);
 let fresh: User;
 let veteran: User;
 
@@ -25,13 +25,12 @@ beforeAll(async () => {
   veteran = await project.user("veteran", { billingAnchor: "1950-01-01T00:00Z" });
   await addHistory(veteran);
   for (const user of [fresh, veteran]) {
-    for (let grant = 0; grant < 3; grant++) await user.grant(1_000_000, { at: "2026-05-01T00:00Z" });
+    for (let grant = 0; grant < 3; grant++) {
+      await user.grant(1_000_000, { at: "2026-05-01T00:00Z" });
+    }
     await user.consume(1, { tag: "GPT-4", at: "2026-05-01T12:00Z" });
   }
   await sql`vacuum analyze`;
-  const reserved = await sql.reserve();
-  connection = reserved;
-  return () => reserved.release();
 });
 
 /** Years of grants that were spent or expired, and of daily quota that was used. */

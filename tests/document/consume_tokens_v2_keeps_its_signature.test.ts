@@ -61,22 +61,26 @@ const receipt = {
 test("a call by position answers one row", async () => {
   const { id, tagId } = await projectOfUser123();
 
-  expect(await sql`
-    SELECT * FROM consume_tokens_v2(${id}, 'user_123', 1000, ${tagId}, '{"chat": 7}')`)
+  expect(
+    await sql`
+    SELECT * FROM consume_tokens_v2(${id}, 'user_123', 1000, ${tagId}, '{"chat": 7}')`,
+  )
     .toEqual([receipt]);
 });
 
 test("a call by name answers one row", async () => {
   const { id, tagId } = await projectOfUser123();
 
-  expect(await sql`
+  expect(
+    await sql`
     SELECT * FROM consume_tokens_v2(
       p_metadata => '{"chat": 7}',
       p_tag_id => ${tagId},
       p_tokens_consumed => 1000,
       p_external_user_id => 'user_123',
       p_project_id => ${id}
-    )`).toEqual([receipt]);
+    )`,
+  ).toEqual([receipt]);
 });
 
 test("a call without tag and metadata answers one row", async () => {

@@ -172,28 +172,31 @@ test.each<[Scope, string, string, object | undefined]>([
   ["read", "GET", "/v1/users/ada/balance", undefined],
   ["read", "GET", "/v1/users/ada/transfers", undefined],
   ["link", "PUT", "/v1/users/ada/link", link],
-])("without the scope %s, %s %s is 403; with it alone it works", async (scope, method, path, body) => {
-  const scopes: Scope[] = ["consume", "read", "grant", "link"];
-  const without = await tenant.key(scopes.filter((other) => other !== scope));
-  const alone = await tenant.key([scope]);
-  const call = ({ api_key }: { api_key: string }) =>
-    callApi<ErrorJson>(path, {
-      method,
-      headers: { authorization: `Bearer ${api_key}` },
-      ...(body && { body: JSON.stringify(body) }),
+])(
+  "without the scope %s, %s %s is 403; with it alone it works",
+  async (scope, method, path, body) => {
+    const scopes: Scope[] = ["consume", "read", "grant", "link"];
+    const without = await tenant.key(scopes.filter((other) => other !== scope));
+    const alone = await tenant.key([scope]);
+    const call = ({ api_key }: { api_key: string }) =>
+      callApi<ErrorJson>(path, {
+        method,
+        headers: { authorization: `Bearer ${api_key}` },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+
+    const refused = await call(without);
+    const allowed = await call(alone);
+
+    expect(refused.status).toBe(403);
+    expect(refused.body.error).toMatchObject({
+      code: "missing_scope",
+      message: `The API key lacks the scope ${scope}`,
+      hint: `Use a key with the scope ${scope}, or create one with create_api_key().`,
     });
-
-  const refused = await call(without);
-  const allowed = await call(alone);
-
-  expect(refused.status).toBe(403);
-  expect(refused.body.error).toMatchObject({
-    code: "missing_scope",
-    message: `The API key lacks the scope ${scope}`,
-    hint: `Use a key with the scope ${scope}, or create one with create_api_key().`,
-  });
-  expect([200, 201]).toContain(allowed.status);
-});
+    expect([200, 201]).toContain(allowed.status);
+  },
+);
 
 test("the key of another project does not know this project's users", async () => {
   const stranger = await Tenant.create({ quota: 1000 });

@@ -163,8 +163,6 @@ test.each(answers)("the body of a call %s is what SQL answers", async (_, tokens
 
   const { success } = http.body;
   expect(sql).toEqual([
-    success
-      ? { ...http.body, replayed: true }
-      : { ...http.body, created_at: expect.any(String) },
+    success ? { ...http.body, replayed: true } : { ...http.body, created_at: expect.any(String) },
   ]);
 });

@@ -40,16 +40,18 @@ test.each(["get_user_balance", "get_user_transfers"] as const)(
   },
 );
 
-test.each([
-  ["tracked_users", "external_id", [{ external_id: "ada" }]],
-  ["token_transfers", "amount", [{ amount: 100 }, { amount: -10 }]],
-  ["user_token_grants", "token_amount", [{ token_amount: 100 }]],
-  ["projects", "name", []],
-  ["plans", "name", []],
-  ["tags", "name", []],
-  ["project_members", "role", []],
-  ["api_keys", "name", []],
-] as const)("of %s a linked user reads the own rows only", async (table, column, rows) => {
+test.each(
+  [
+    ["tracked_users", "external_id", [{ external_id: "ada" }]],
+    ["token_transfers", "amount", [{ amount: 100 }, { amount: -10 }]],
+    ["user_token_grants", "token_amount", [{ token_amount: 100 }]],
+    ["projects", "name", []],
+    ["plans", "name", []],
+    ["tags", "name", []],
+    ["project_members", "role", []],
+    ["api_keys", "name", []],
+  ] as const,
+)("of %s a linked user reads the own rows only", async (table, column, rows) => {
   const { data } = await user.from(table).select(column).throwOnError();
 
   expect(data).toEqual(rows);

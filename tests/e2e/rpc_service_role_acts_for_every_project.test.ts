@@ -126,14 +126,19 @@ test("a row inserted into user_token_grants is a grant like any other", async ()
   await service.from("user_token_grants")
     .insert({ user_id: userId, token_amount: 500, grant_type: "refund" }).throwOnError();
 
-  expect((await tenant.consume("ada", 200)).body).toMatchObject({ success: true, grants_left: 300 });
+  expect((await tenant.consume("ada", 200)).body).toMatchObject({
+    success: true,
+    grants_left: 300,
+  });
 });
 
-test.each([
-  ["update", "token_transfers", { amount: 1 }],
-  ["update", "user_token_grants", { token_amount: 1_000_000 }],
-  ["update", "user_usage", { day_used: 0 }],
-] as const)("even service_role cannot %s %s", async (_, table, values) => {
+test.each(
+  [
+    ["update", "token_transfers", { amount: 1 }],
+    ["update", "user_token_grants", { token_amount: 1_000_000 }],
+    ["update", "user_usage", { day_used: 0 }],
+  ] as const,
+)("even service_role cannot %s %s", async (_, table, values) => {
   const { error } = await service.from(table).update(values).eq("user_id", randomUUID());
 
   expect(error?.code).toBe("42501");

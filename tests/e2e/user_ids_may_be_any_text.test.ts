@@ -17,7 +17,7 @@ test.each([
   "..a",
   "...",
   "tab\tand\nnewline",
-  'quotes " and \' and \\',
+  "quotes \" and ' and \\",
   "'; drop table tracked_users; --",
   '{"user":"ada"}',
   "null",

@@ -25,13 +25,15 @@ const doors = {
   link: (hash: Buffer | null) => sql`select user_id from link_user_with_api_key(${hash}, 'ada')`,
 };
 
-describe.each([
-  { door: "consume", scope: "consume", others: "{read,grant,link}" },
-  { door: "grant", scope: "grant", others: "{consume,read,link}" },
-  { door: "balance", scope: "read", others: "{consume,grant,link}" },
-  { door: "transfers", scope: "read", others: "{consume,grant,link}" },
-  { door: "link", scope: "link", others: "{consume,read,grant}" },
-] as const)("$door", ({ door, scope, others }) => {
+describe.each(
+  [
+    { door: "consume", scope: "consume", others: "{read,grant,link}" },
+    { door: "grant", scope: "grant", others: "{consume,read,link}" },
+    { door: "balance", scope: "read", others: "{consume,grant,link}" },
+    { door: "transfers", scope: "read", others: "{consume,grant,link}" },
+    { door: "link", scope: "link", others: "{consume,read,grant}" },
+  ] as const,
+)("$door", ({ door, scope, others }) => {
   test(`opens with the scope ${scope} alone`, async () => {
     const { project, hash } = await projectWithKey(`{${scope}}`);
     await project.unknownUser("ada").consume(1);

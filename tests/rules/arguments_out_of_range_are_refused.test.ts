@@ -140,6 +140,8 @@ test("a grant that takes a user's total past 2^53 - 1 is refused", async () => {
       code: "TG001",
       message: "A user's grants may not total more than 9007199254740991 tokens",
     });
-  expect(await sql`select grants_left from grant_tokens(${projectId}, 'ada', 7199254740991, 'bonus')`)
+  expect(
+    await sql`select grants_left from grant_tokens(${projectId}, 'ada', 7199254740991, 'bonus')`,
+  )
     .toEqual([{ grants_left: Number.MAX_SAFE_INTEGER }]);
 });

@@ -20,8 +20,7 @@ beforeAll(async () => {
   await Project.create(sql);
 });
 
-const transfers =
-  "Use consume_tokens_v2() to take tokens, grant_tokens() to give some back.";
+const transfers = "Use consume_tokens_v2() to take tokens, grant_tokens() to give some back.";
 const consumption = "Use consume_tokens_v2() to take tokens.";
 const quota = "Use grant_tokens() to give more, or change plan_quotas.token_amount.";
 const restriction = "Change the restriction in plan_restrictions instead.";

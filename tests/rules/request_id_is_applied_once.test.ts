@@ -50,7 +50,11 @@ describe("a consumption", () => {
     { other: "amount", tokens: 301, parameters: call },
     { other: "tag", tokens: 300, parameters: { ...call, tag: "Claude" } },
     { other: "metadata", tokens: 300, parameters: { ...call, metadata: { chat: 8 } } },
-    { other: "lack of a tag", tokens: 300, parameters: { metadata: { chat: 7 }, requestId: "r-1" } },
+    {
+      other: "lack of a tag",
+      tokens: 300,
+      parameters: { metadata: { chat: 7 }, requestId: "r-1" },
+    },
     { other: "lack of metadata", tokens: 300, parameters: { tag: "GPT-4", requestId: "r-1" } },
   ])("that is repeated with another $other is refused", async ({ tokens, parameters }) => {
     const { user } = await userWithTokens();

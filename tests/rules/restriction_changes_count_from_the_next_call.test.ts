@@ -36,21 +36,24 @@ test("a tag's restriction added in mid-window counts what the tag has used", asy
 test.each([
   { change: "raised", maxTokens: 120, fits: 40, passes: 41 },
   { change: "lowered", maxTokens: 90, fits: 10, passes: 11 },
-])("a restriction that was $change in mid-window is obeyed", async ({ maxTokens, fits, passes }) => {
-  const project = await Project.create(sql);
-  const planId = await project.plan({
-    quota: 9000,
-    restrictions: [{ maxTokens: 100, duration: "1 day" }],
-  });
-  const user = await project.user("ada");
-  await user.consume(80, { at });
-  await sql`update plan_restrictions
+])(
+  "a restriction that was $change in mid-window is obeyed",
+  async ({ maxTokens, fits, passes }) => {
+    const project = await Project.create(sql);
+    const planId = await project.plan({
+      quota: 9000,
+      restrictions: [{ maxTokens: 100, duration: "1 day" }],
+    });
+    const user = await project.user("ada");
+    await user.consume(80, { at });
+    await sql`update plan_restrictions
     set restriction_config = ${sql.json({ max_tokens: maxTokens, duration: "1 day" })}
     where plan_id = ${planId}`;
 
-  expect(await user.consume(passes, { at })).toMatchObject({ reason: "restriction_exceeded" });
-  expect(await user.consume(fits, { at })).toMatchObject({ success: true });
-});
+    expect(await user.consume(passes, { at })).toMatchObject({ reason: "restriction_exceeded" });
+    expect(await user.consume(fits, { at })).toMatchObject({ success: true });
+  },
+);
 
 test("a restriction lowered below what was used leaves 0, not less", async () => {
   const project = await Project.create(sql);

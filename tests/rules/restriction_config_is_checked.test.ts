@@ -168,8 +168,7 @@ test("another project's tag is refused", async () => {
   await expect(
     insert(planId, "tag", '{"tag_name": "Claude", "max_tokens": 1, "duration": "1 day"}'),
   ).rejects.toMatchObject({
-    message:
-      "restriction_config names tag_name 'Claude', which is not a tag of the plan's project",
+    message: "restriction_config names tag_name 'Claude', which is not a tag of the plan's project",
   });
 });
 

@@ -41,8 +41,10 @@ test("a grant takes the next number", async () => {
   await user.grant(10);
   await user.consume(10);
 
-  expect(await sql`select transfer_number, amount, transaction_type, quota_left, grants_left
-    from get_user_transfers(${project.id}, 'linus')`).toEqual([
+  expect(
+    await sql`select transfer_number, amount, transaction_type, quota_left, grants_left
+    from get_user_transfers(${project.id}, 'linus')`,
+  ).toEqual([
     {
       transfer_number: 3,
       amount: -10,
@@ -50,7 +52,13 @@ test("a grant takes the next number", async () => {
       quota_left: 1980,
       grants_left: 10,
     },
-    { transfer_number: 2, amount: 10, transaction_type: "grant", quota_left: 1990, grants_left: 10 },
+    {
+      transfer_number: 2,
+      amount: 10,
+      transaction_type: "grant",
+      quota_left: 1990,
+      grants_left: 10,
+    },
     {
       transfer_number: 1,
       amount: -10,

@@ -90,7 +90,12 @@ export class Clocks {
 }
 
 /** The first step from `from` to `to` for which something holds that, once true, stays true. */
-function first(from: number, to: number, step: number, holds: (instant: number) => boolean): number {
+function first(
+  from: number,
+  to: number,
+  step: number,
+  holds: (instant: number) => boolean,
+): number {
   let [low, high] = [Math.ceil(from / step), Math.ceil(to / step)];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);

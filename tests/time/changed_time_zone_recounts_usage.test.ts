@@ -22,27 +22,30 @@ async function userInNewYork(maxTokens: number, tag?: string) {
   return { user, moveTo, used };
 }
 
-test.each([undefined, "GPT-4"])("usage is counted by the new clocks at once: tag %s", async (tag) => {
-  const { user, moveTo, used } = await userInNewYork(1000, tag);
-  const call = tag ? { tag } : {};
-  await user.consume(1, { ...call, at: "2026-05-31T23:30Z" }); // Sunday in May, in Tokyo Monday in June
-  await user.consume(10, { ...call, at: "2026-06-01T03:30Z" }); // still Sunday in May in New York
-  await user.consume(100, { ...call, at: "2026-06-01T04:30Z" }); // Monday in June everywhere
+test.each([undefined, "GPT-4"])(
+  "usage is counted by the new clocks at once: tag %s",
+  async (tag) => {
+    const { user, moveTo, used } = await userInNewYork(1000, tag);
+    const call = tag ? { tag } : {};
+    await user.consume(1, { ...call, at: "2026-05-31T23:30Z" }); // Sunday in May, in Tokyo Monday in June
+    await user.consume(10, { ...call, at: "2026-06-01T03:30Z" }); // still Sunday in May in New York
+    await user.consume(100, { ...call, at: "2026-06-01T04:30Z" }); // Monday in June everywhere
 
-  expect(await used("2026-06-01T04:45Z")).toEqual([
-    "1 hour: 100 until 2026-06-01T05:00",
-    "1 day: 100 until 2026-06-02T04:00",
-    "1 week: 100 until 2026-06-08T04:00",
-    "1 month: 100 until 2026-07-01T04:00",
-  ]);
-  await moveTo("Asia/Tokyo");
-  expect(await used("2026-06-01T04:45Z")).toEqual([
-    "1 hour: 100 until 2026-06-01T05:00",
-    "1 day: 111 until 2026-06-01T15:00",
-    "1 week: 111 until 2026-06-07T15:00",
-    "1 month: 111 until 2026-06-30T15:00",
-  ]);
-});
+    expect(await used("2026-06-01T04:45Z")).toEqual([
+      "1 hour: 100 until 2026-06-01T05:00",
+      "1 day: 100 until 2026-06-02T04:00",
+      "1 week: 100 until 2026-06-08T04:00",
+      "1 month: 100 until 2026-07-01T04:00",
+    ]);
+    await moveTo("Asia/Tokyo");
+    expect(await used("2026-06-01T04:45Z")).toEqual([
+      "1 hour: 100 until 2026-06-01T05:00",
+      "1 day: 111 until 2026-06-01T15:00",
+      "1 week: 111 until 2026-06-07T15:00",
+      "1 month: 111 until 2026-06-30T15:00",
+    ]);
+  },
+);
 
 test("the next consumption counts by the new clocks too", async () => {
   const { user, moveTo } = await userInNewYork(111);

@@ -207,8 +207,10 @@ test("periods in which nothing was used leave no row", async () => {
   await user.consume(1, { at: "2026-05-01T12:00Z" });
   await user.consume(2, { at: "2026-05-09T12:00Z" });
 
-  expect(await sql`select period_start, tokens_used from user_quota_usage
-    where user_id = ${user.id!} order by period_start`).toEqual([
+  expect(
+    await sql`select period_start, tokens_used from user_quota_usage
+    where user_id = ${user.id!} order by period_start`,
+  ).toEqual([
     { period_start: new Date("2026-05-01T00:00Z"), tokens_used: 1 },
     { period_start: new Date("2026-05-09T00:00Z"), tokens_used: 2 },
   ]);

@@ -31,14 +31,22 @@ function casesOf(clocks: Clocks) {
     clocks.instantOf(Date.UTC(2025, 0, 31, 0, 0)),
     clocks.instantOf(Date.UTC(2025, 2, 30, 2, 30)),
     clocks.instantOf(Date.UTC(2027, 7, 31, 23, 59, 59)),
-    ...Array.from({ length: 4 }, () => random.integer(+new Date("2024-01-01"), +new Date("2028-01-01"))),
+    ...Array.from(
+      { length: 4 },
+      () => random.integer(+new Date("2024-01-01"), +new Date("2028-01-01")),
+    ),
   ].map((anchor) => Math.floor(anchor / 1000) * 1000);
   const instants = [
     ...clocks.changes(+new Date("2025-01-01"), +new Date("2028-12-31"))
       .flatMap((change) => [change - 1, change, change + DAY]),
-    ...Array.from({ length: 10 }, () => random.integer(+new Date("2024-01-01"), +new Date("2029-01-01"))),
+    ...Array.from(
+      { length: 10 },
+      () => random.integer(+new Date("2024-01-01"), +new Date("2029-01-01")),
+    ),
   ];
-  return anchors.flatMap((anchor) => [anchor - 1, anchor, ...instants].map((at) => ({ anchor, at })));
+  return anchors.flatMap((anchor) =>
+    [anchor - 1, anchor, ...instants].map((at) => ({ anchor, at }))
+  );
 }
 
 describe.each(ZONES)(`%s (SEED=${seed})`, (zone) => {
@@ -54,23 +62,27 @@ describe.each(ZONES)(`%s (SEED=${seed})`, (zone) => {
       tollgate.quota_period_at(i.anchor, ${period}, ${zone}, i.at) p
       order by i.position`;
 
-  test.each(periods)("periods of %s are multiples of the anchor, without gap or overlap", async (period) => {
-    const found = await periodsAt(period, cases.map(({ at }) => at));
+  test.each(periods)(
+    "periods of %s are multiples of the anchor, without gap or overlap",
+    async (period) => {
+      const found = await periodsAt(period, cases.map(({ at }) => at));
 
-    const wrong = cases.filter(({ anchor, at }, index) => {
-      const [start, end] = [+found[index]!.period_start, +found[index]!.period_end];
-      const local = clocks.local(anchor);
-      const length = { "1 day": 1, "1 week": 7, "1 month": 30.44, "1 year": 365.24 }[period] * DAY;
-      const about = Math.round((start - anchor) / length);
-      const count = [about - 1, about, about + 1].find((count) =>
-        clocks.instantOf(after(local, period, count)) === start &&
-        clocks.instantOf(after(local, period, count + 1)) === end
-      );
-      return count === undefined || start > at || at >= end;
-    });
-    expect(wrong).toEqual([]);
-    const next = await periodsAt(period, found.map(({ period_end }) => +period_end));
-    expect(next.map(({ period_start }) => period_start))
-      .toEqual(found.map(({ period_end }) => period_end));
-  });
+      const wrong = cases.filter(({ anchor, at }, index) => {
+        const [start, end] = [+found[index]!.period_start, +found[index]!.period_end];
+        const local = clocks.local(anchor);
+        const length = { "1 day": 1, "1 week": 7, "1 month": 30.44, "1 year": 365.24 }[period] *
+          DAY;
+        const about = Math.round((start - anchor) / length);
+        const count = [about - 1, about, about + 1].find((count) =>
+          clocks.instantOf(after(local, period, count)) === start &&
+          clocks.instantOf(after(local, period, count + 1)) === end
+        );
+        return count === undefined || start > at || at >= end;
+      });
+      expect(wrong).toEqual([]);
+      const next = await periodsAt(period, found.map(({ period_end }) => +period_end));
+      expect(next.map(({ period_start }) => period_start))
+        .toEqual(found.map(({ period_end }) => period_end));
+    },
+  );
 });

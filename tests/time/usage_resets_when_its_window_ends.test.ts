@@ -110,20 +110,23 @@ describe.each(boundaries)("$duration in $zone until $boundary", ({
     });
   });
 
-  test.each([undefined, "GPT-4"])("at that very instant all may be used again: tag %s", async (tag) => {
-    const user = await exhausted(tag);
+  test.each([undefined, "GPT-4"])(
+    "at that very instant all may be used again: tag %s",
+    async (tag) => {
+      const user = await exhausted(tag);
 
-    const receipt = await user.consume(100, { at: boundary, ...(tag && { tag }) });
+      const receipt = await user.consume(100, { at: boundary, ...(tag && { tag }) });
 
-    expect(receipt).toMatchObject({
-      success: true,
-      nearest_limit: { used: 100, left: 0, resets_at: iso(next) },
-    });
-    expect(await user.consume(1, { at: boundary, ...(tag && { tag }) })).toMatchObject({
-      reason: "restriction_exceeded",
-      retry_at: new Date(next),
-    });
-  });
+      expect(receipt).toMatchObject({
+        success: true,
+        nearest_limit: { used: 100, left: 0, resets_at: iso(next) },
+      });
+      expect(await user.consume(1, { at: boundary, ...(tag && { tag }) })).toMatchObject({
+        reason: "restriction_exceeded",
+        retry_at: new Date(next),
+      });
+    },
+  );
 
   test("the balance changes at that very instant", async () => {
     const user = await exhausted();

@@ -65,15 +65,18 @@ describe.each(ZONES)(`%s (SEED=${seed})`, (zone) => {
     expect(outside).toEqual([]);
   });
 
-  test.each(units)("the next %s begins where one ends, and the one before ends there", async (unit) => {
-    const windows = await windowsAt(instants, zone);
-    const ends = windows.map((w) => w[`${unit}_end`]);
+  test.each(units)(
+    "the next %s begins where one ends, and the one before ends there",
+    async (unit) => {
+      const windows = await windowsAt(instants, zone);
+      const ends = windows.map((w) => w[`${unit}_end`]);
 
-    const next = await windowsAt(ends.map(Number), zone);
-    const same = await windowsAt(ends.map((end) => +end - 1), zone);
+      const next = await windowsAt(ends.map(Number), zone);
+      const same = await windowsAt(ends.map((end) => +end - 1), zone);
 
-    expect(next.map((w) => w[`${unit}_start`])).toEqual(ends);
-    expect(same.map((w) => w[`${unit}_end`])).toEqual(ends);
-    expect(same.map((w) => w[`${unit}_start`])).toEqual(windows.map((w) => w[`${unit}_start`]));
-  });
+      expect(next.map((w) => w[`${unit}_start`])).toEqual(ends);
+      expect(same.map((w) => w[`${unit}_end`])).toEqual(ends);
+      expect(same.map((w) => w[`${unit}_start`])).toEqual(windows.map((w) => w[`${unit}_start`]));
+    },
+  );
 });
