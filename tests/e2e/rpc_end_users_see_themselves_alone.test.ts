@@ -52,7 +52,8 @@ test.each(
     ["api_keys", "name", []],
   ] as const,
 )("of %s a linked user reads the own rows only", async (table, column, rows) => {
-  const { data } = await user.from(table).select(column).throwOnError();
+  const { data } = await user.from(table).select(column)
+    .order(column, { ascending: false }).throwOnError();
 
   expect(data).toEqual(rows);
 });
