@@ -18,9 +18,11 @@ const setup = `
   values ('${PROJECT}', 'quota', 'subscription'), ('${PROJECT}', 'grants', 'pay_as_you_go');
   insert into plan_quotas (plan_id, token_amount) select id, 1e12 from plans where name = 'quota';
   insert into plan_restrictions (plan_id, restriction_type, restriction_config)
-  select id, 'tag', '{"tag_name": "GPT-4", "max_tokens": 1000000000, "duration": "1 day"}' from plans
-  union all
-  select id, 'total', '{"max_tokens": 1000000000, "duration": "1 month"}' from plans;
+  select p.id, r.type::restriction_type, r.config::jsonb
+  from plans p, (values
+    ('tag', '{"tag_name": "GPT-4", "max_tokens": 1000000000, "duration": "1 day"}'),
+    ('total', '{"max_tokens": 1000000000, "duration": "1 month"}')
+  ) r (type, config);
   insert into tracked_users (project_id, external_id, plan_id)
   select '${PROJECT}', p.name || n, p.id from plans p, generate_series(1, ${USERS}) n;
   insert into user_token_grants (user_id, token_amount, grant_type, expires_at)
@@ -45,8 +47,7 @@ const setup = `
     where project_id = p_project_id and external_id = p_user and balance >= p_tokens;
     insert into floor.audit (user_id, amount) values (p_user, - p_tokens);
   end;
-  $$;
-  vacuum analyze floor.users, tracked_users, user_token_grants, user_usage, plans, plan_restrictions;`;
+  $$;`;
 
 type Call = (sql: Sql, user: number) => PromiseLike<unknown>;
 
@@ -115,8 +116,9 @@ const stack = await startStack({ durable: true, seed: false });
 try {
   const one = postgres(stack.dbUrl(), { max: 1, onnotice() {} });
   const eight = postgres(stack.dbUrl(), { max: 8, onnotice() {} });
-  await one.unsafe(setup.split("vacuum")[0]!).simple();
-  await one.unsafe(`vacuum ${setup.split("vacuum")[1]}`).simple();
+  await one.unsafe(setup);
+  await one`
+    vacuum analyze floor.users, tracked_users, user_token_grants, user_usage, plans, plan_restrictions`;
 
   console.log("| call | WAL bytes | buffers |\n| --- | --- | --- |");
   const v2 = (user: string) =>
