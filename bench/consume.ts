@@ -1,141 +1,150 @@
-import postgres, { type Sql } from "postgres";
+// npm run bench: what a call of consume_tokens_v2() costs, against the least that any ledger must do.
+// Only ratios within one run mean anything: variants take turns, and medians are shown with their
+// spread. TOLLGATE_ROUNDS (default 7) and TOLLGATE_SECONDS (default 2) make it longer or shorter.
+import { readFileSync } from "node:fs";
+import postgres from "postgres";
+import { SUPERUSER } from "../local/postgres.ts";
 import { startStack } from "../local/stack.ts";
+import { loadGenerator, type Workload } from "./load.ts";
 
-// What a consumption costs, relative to the least that any metering must do: find the user, update a
-// balance, insert an audit row. Load comes from Node on the same machine, so read the ratios, the WAL
-// bytes and the buffers, not the calls a second. Takes about two minutes.
-
-const USERS = 1000;
-const ROUNDS = 5;
-const SECONDS = 2;
-const PROJECT = "b0000000-0000-4000-8000-000000000001";
-const TAG = "b0000000-0000-4000-8000-000000000021";
-
-const setup = `
-  insert into projects (id, name) values ('${PROJECT}', 'Bench');
-  insert into tags (id, project_id, name) values ('${TAG}', '${PROJECT}', 'GPT-4');
-  insert into plans (project_id, name, plan_type)
-  values ('${PROJECT}', 'quota', 'subscription'), ('${PROJECT}', 'grants', 'pay_as_you_go');
-  insert into plan_quotas (plan_id, token_amount) select id, 1e12 from plans where name = 'quota';
-  insert into plan_restrictions (plan_id, restriction_type, restriction_config)
-  select p.id, r.type::restriction_type, r.config::jsonb
-  from plans p, (values
-    ('tag', '{"tag_name": "GPT-4", "max_tokens": 1000000000, "duration": "1 day"}'),
-    ('total', '{"max_tokens": 1000000000, "duration": "1 month"}')
-  ) r (type, config);
-  insert into tracked_users (project_id, external_id, plan_id)
-  select '${PROJECT}', p.name || n, p.id from plans p, generate_series(1, ${USERS}) n;
-  insert into user_token_grants (user_id, token_amount, grant_type, expires_at)
-  select u.id, 1e9, 'purchase', now() + n * interval '30 days'
-  from tracked_users u, generate_series(1, 5) n where u.external_id like 'grants%';
-
-  create schema floor;
-  create table floor.users (
-    project_id uuid, external_id text, balance bigint, primary key (project_id, external_id)
-  ) with (fillfactor = 80);
-  create table floor.audit (
-    id bigint generated always as identity primary key,
-    user_id text, amount bigint, created_at timestamptz default now()
-  );
-  create index on floor.audit (user_id);
-  insert into floor.users
-  select '${PROJECT}', 'user' || n, 1e12 from generate_series(1, ${USERS}) n;
-  create function floor.consume(p_project_id uuid, p_user text, p_tokens bigint) returns void
-  language plpgsql as $$
-  begin
-    update floor.users set balance = balance - p_tokens
-    where project_id = p_project_id and external_id = p_user and balance >= p_tokens;
-    insert into floor.audit (user_id, amount) values (p_user, - p_tokens);
-  end;
-  $$;`;
-
-type Call = (sql: Sql, user: number) => PromiseLike<unknown>;
-
-const floor: Call = (sql, n) => sql`select floor.consume(${PROJECT}, ${"user" + n}, 3)`;
-const consume = (user: string): Call => (sql, n) =>
-  sql`select * from consume_tokens_v2(${PROJECT}, ${user + n}, 3, ${TAG})`;
-const fromGrants = consume("grants");
-const fromQuota = consume("quota");
-
-const anyUser = () => 1 + Math.floor(Math.random() * USERS);
-
-async function callsPerSecond(sql: Sql, clients: number, call: Call, user = anyUser) {
-  const end = performance.now() + SECONDS * 1000;
-  let calls = 0;
-  const client = async () => {
-    for (; performance.now() < end; calls++) await call(sql, user());
-  };
-  await Promise.all(Array.from({ length: clients }, client));
-  return calls / SECONDS;
-}
-
-/** Each round measures all candidates one after another, so that neighbours disturb all alike. */
-async function ratiosToFloor(sql: Sql, clients: number, candidates: Record<string, Call>) {
-  const ratios: Record<string, number[]> = {};
-  const floors: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const base = await callsPerSecond(sql, clients, floor);
-    floors.push(base);
-    for (const [name, call] of Object.entries(candidates)) {
-      (ratios[name] ??= []).push(await callsPerSecond(sql, clients, call) / base);
-    }
-  }
-  console.log(`| floor | ${clients} | ${summary(floors, 0)} calls/s |`);
-  for (const [name, values] of Object.entries(ratios)) {
-    console.log(`| ${name} | ${clients} | ${summary(values, 2)} |`);
-  }
-}
-
-function summary(values: number[], digits: number): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low, middle, high] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)];
-  return `${middle?.toFixed(digits)} (${low?.toFixed(digits)} to ${high?.toFixed(digits)})`;
-}
-
-/** WAL bytes and buffers of one call, after warming up: they do not depend on the neighbours. */
-async function footprint(sql: Sql, name: string, call: Call, query: string) {
-  const wal = async () => {
-    const [row] = await sql<
-      { bytes: string }[]
-    >`select pg_current_wal_insert_lsn() - '0/0' as bytes`;
-    return Number(row?.bytes);
-  };
-  for (let user = 1; user <= USERS; user++) await call(sql, user);
-  await sql`checkpoint`.catch(() => {});
-  for (let user = 1; user <= USERS; user++) await call(sql, user); // Full-page images are paid here.
-  const before = await wal();
-  for (let user = 1; user <= USERS; user++) await call(sql, user);
-  const bytes = Math.round((await wal() - before) / USERS);
-  const [row] = await sql.unsafe<{ "QUERY PLAN": { Plan: { "Shared Hit Blocks": number } }[] }[]>(
-    `explain (analyze, buffers, format json) ${query}`,
-  );
-  console.log(`| ${name} | ${bytes} | ${row?.["QUERY PLAN"][0]?.Plan["Shared Hit Blocks"]} |`);
-}
+const rounds = Number(process.env["TOLLGATE_ROUNDS"] ?? 7);
+const seconds = Number(process.env["TOLLGATE_SECONDS"] ?? 2);
 
 const stack = await startStack({ durable: true, seed: false });
 try {
-  const one = postgres(stack.dbUrl(), { max: 1, onnotice() {} });
-  const eight = postgres(stack.dbUrl(), { max: 8, onnotice() {} });
-  await one.unsafe(setup);
-  await one`
-    vacuum analyze floor.users, tracked_users, user_token_grants, user_usage, plans, plan_restrictions`;
-
-  console.log("| call | WAL bytes | buffers |\n| --- | --- | --- |");
-  const v2 = (user: string) =>
-    `select * from consume_tokens_v2('${PROJECT}', '${user}', 3, '${TAG}')`;
-  await footprint(one, "floor", floor, `select floor.consume('${PROJECT}', 'user7', 3)`);
-  await footprint(one, "paid from grants", fromGrants, v2("grants7"));
-  await footprint(one, "paid from quota", fromQuota, v2("quota7"));
-
-  console.log("\n| call | clients | of the floor: median (range) |\n| --- | --- | --- |");
-  const candidates = { "paid from grants": fromGrants, "paid from quota": fromQuota };
-  await ratiosToFloor(one, 1, candidates);
-  await ratiosToFloor(eight, 8, candidates);
-
-  const spread = await callsPerSecond(eight, 8, fromGrants);
-  const hot = await callsPerSecond(eight, 8, fromGrants, () => 1);
-  console.log(`| one hot user, of spread load | 8 | ${(hot / spread).toFixed(2)} |`);
-  await Promise.all([one.end(), eight.end()]);
+  await bench();
 } finally {
   await stack.stop();
+}
+
+async function bench() {
+  const url = await stack.createDatabase("bench");
+  const sql = postgres(stack.dbUrl(SUPERUSER, "bench"), { max: 1, onnotice() {} });
+  const load = loadGenerator(url);
+  // A checkpoint in the middle would make every page count as new in the WAL.
+  await sql`alter system set checkpoint_timeout = '1h'`;
+  await sql`alter system set max_wal_size = '20GB'`;
+  await sql`select pg_reload_conf()`;
+  for (const statement of statements("setup.sql")) await sql.unsafe(statement);
+  const [ids] = await sql<{ project: string; tag: string }[]>`select project, tag from bench_ids`;
+  const consume = (user: string): Workload =>
+    `select * from consume_tokens_v2('${ids!.project}', ${user}, 3, '${ids!.tag}')`;
+  const floor = `select floor_consume('${ids!.project}', 'floor' || :n, 3)`;
+  const fromGrants = consume("'grants' || :n");
+  const fromQuota = consume("'quota' || :n");
+
+  async function measure(workload: Workload, clients: number): Promise<Measurement> {
+    const [before] = await sql<{ lsn: string }[]>`select pg_current_wal_insert_lsn()::text as lsn`;
+    const calls = await load.run(workload, clients, seconds);
+    const [wal] = await sql<{ bytes: number }[]>`
+      select (pg_current_wal_insert_lsn() - ${before!.lsn}::pg_lsn)::float as bytes`;
+    return { perSecond: calls / seconds, walPerCall: wal!.bytes / calls };
+  }
+
+  /** All workloads in each round, each time beginning with another one. */
+  async function takeTurns(workloads: Workload[], clients: number): Promise<Measurement[][]> {
+    const measurements: Measurement[][] = workloads.map(() => []);
+    for (let round = 0; round < rounds; round++) {
+      for (let turn = 0; turn < workloads.length; turn++) {
+        const index = (round + turn) % workloads.length;
+        measurements[index]!.push(await measure(workloads[index]!, clients));
+      }
+    }
+    return measurements;
+  }
+
+  /** Pages touched by one call, in a session that has planned it before. */
+  async function buffers(workload: Workload): Promise<number> {
+    const statement = `explain (analyze, buffers, format json) ${workload.replaceAll(":n", "7")}`;
+    const pages: number[] = [];
+    for (let call = 0; call < 30; call++) {
+      const [row] = await sql.unsafe<{ "QUERY PLAN": { Plan: Record<string, number> }[] }[]>(statement);
+      const plan = row!["QUERY PLAN"][0]!.Plan;
+      if (call >= 10) pages.push(plan["Shared Hit Blocks"]! + plan["Shared Read Blocks"]!);
+    }
+    return median(pages);
+  }
+
+  const [version] = await sql<{ version: string }[]>`show server_version`.then((rows) =>
+    rows.map((row) => ({ version: String(Object.values(row)[0]) }))
+  );
+  console.log(`PostgreSQL ${version!.version}, fsync on; load by ${load.generator}; ` +
+    `${rounds} rounds of ${seconds} s. [lowest–highest] of all rounds.\n`);
+
+  await sql`checkpoint`;
+  for (const workload of [floor, fromGrants, fromQuota]) await load.run(workload, 8, seconds);
+  const one = await takeTurns([floor, fromGrants, fromQuota], 1);
+  const eight = await takeTurns([floor, fromGrants, fromQuota], 8);
+  const pages = [await buffers(floor), await buffers(fromGrants), await buffers(fromQuota)];
+  console.log(table(
+    ["", "calls/s, 1 client", "of the floor", "calls/s, 8 clients", "of the floor", "WAL bytes", "buffers"],
+    ["floor", "paid from grants", "paid from quota"].map((name, index) => [
+      name,
+      whole(median(one[index]!.map(perSecond))),
+      ratio(one[index]!, one[0]!),
+      whole(median(eight[index]!.map(perSecond))),
+      ratio(eight[index]!, eight[0]!),
+      whole(median(one[index]!.map(({ walPerCall }) => walPerCall))),
+      whole(pages[index]!),
+    ]),
+  ));
+
+  const sizes = [0, 1_000, 10_000, 100_000];
+  const history = sizes.map((size) => consume(`'history${size}'`));
+  for (const workload of history) await load.run(workload, 1, 1);
+  const histories = await takeTurns(history, 1);
+  const historyPages: number[] = [];
+  for (const workload of history) historyPages.push(await buffers(workload));
+  console.log(table(
+    ["rows of history", "throughput against none", "buffers"],
+    sizes.map((size, index) => [
+      size.toLocaleString("en"),
+      ratio(histories[index]!, histories[0]!),
+      whole(historyPages[index]!),
+    ]),
+  ));
+
+  const [spread, hot] = await takeTurns([fromGrants, consume("'grants1'")], 16);
+  console.log(table(
+    ["16 clients", "calls/s", "of spread load"],
+    [
+      ["1,000 users", whole(median(spread!.map(perSecond))), ratio(spread!, spread!)],
+      ["one hot user", whole(median(hot!.map(perSecond))), ratio(hot!, spread!)],
+    ],
+  ));
+  await sql.end();
+}
+
+interface Measurement {
+  perSecond: number;
+  walPerCall: number;
+}
+
+function perSecond(measurement: Measurement): number {
+  return measurement.perSecond;
+}
+
+/** Round by round, so that what slows a whole round down does not count. */
+function ratio(these: Measurement[], those: Measurement[]): string {
+  const ratios = these.map((measurement, round) => measurement.perSecond / those[round]!.perSecond);
+  const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
+  return `${median(ratios).toFixed(2)} [${low.toFixed(2)}–${high.toFixed(2)}]`;
+}
+
+function median(numbers: number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+}
+
+function whole(number: number): string {
+  return Math.round(number).toLocaleString("en");
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |\n`;
+  return line(head) + line(head.map(() => "---")) + rows.map(line).join("");
+}
+
+/** VACUUM insists on a message of its own, so the file is sent statement by statement. */
+function statements(file: string): string[] {
+  return readFileSync(new URL(file, import.meta.url), "utf8").split(/;\n(?=\n|[a-z])(?![^$]*\$\$;)/);
 }

@@ -87,7 +87,7 @@ test("of a grant that expires for ever late both are all tokens", async () => {
   expect(await grantsLeft(user)).toEqual({ query: 100, function: 100 });
 });
 
-test(`after anything that happens both are the same (SEED=${seed})`, async () => {
+test(`after anything that happens both are the same (TOLLGATE_SEED=${seed})`, async () => {
   const random = new Random();
   const project = await Project.create(sql);
   await project.plan({ quota: 500, period: "1 day" });

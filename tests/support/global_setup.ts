@@ -1,3 +1,6 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import type { TestProject } from "vitest/node";
 import { startStack } from "../../local/stack.ts";
 
@@ -7,7 +10,7 @@ export interface StackUnderTest {
   publishableKey: string;
   secretKey: string;
   /** Only on a stack of our own: for forged and expired tokens, and for a database per file. */
-  own?: { jwtSecret: string; dbPort: number };
+  own?: { jwtSecret: string; dbPort: number; logFile: string };
 }
 
 declare module "vitest" {
@@ -32,12 +35,27 @@ export default async function setup(project: TestProject) {
     });
     return;
   }
-  const stack = await startStack({ poolSize: 70 });
+  const folder = mkdtempSync(path.join(tmpdir(), "tollgate-logs-"));
+  const logFile = path.join(folder, "stack.log");
+  writeFileSync(logFile, "");
+  const stack = await startStack({
+    poolSize: 70,
+    log: (source, line) => appendFileSync(logFile, `${source}: ${line}\n`),
+  });
   project.provide("stack", {
     url: stack.url,
     publishableKey: stack.publishableKey,
     secretKey: stack.secretKey,
-    own: { jwtSecret: stack.jwtSecret, dbPort: stack.dbPort },
+    own: { jwtSecret: stack.jwtSecret, dbPort: stack.dbPort, logFile },
   });
-  return () => stack.stop();
+  return async () => {
+    await stack.stop();
+    const logs = readFileSync(logFile, "utf8");
+    rmSync(folder, { recursive: true });
+    const leaks = [stack.secretKey, stack.jwtSecret, /tg_live_[0-9a-f]{48}/]
+      .filter((secret) => logs.search(secret) >= 0);
+    if (leaks.length > 0) {
+      throw new Error(`The stack's logs hold ${leaks.length} kinds of secrets.`);
+    }
+  };
 }

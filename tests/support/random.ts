@@ -1,5 +1,5 @@
-/** The seed of this run's random tests; put it into the test's name, and into SEED to run it again. */
-export const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+/** The seed of this run's random tests; put it into the test's name, and into TOLLGATE_SEED to run it again. */
+export const seed = Number(process.env["TOLLGATE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 /** Pseudo-random numbers that are the same for the same seed (mulberry32). */
 export class Random {

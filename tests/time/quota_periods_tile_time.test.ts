@@ -49,7 +49,7 @@ function casesOf(clocks: Clocks) {
   );
 }
 
-describe.each(ZONES)(`%s (SEED=${seed})`, (zone) => {
+describe.each(ZONES)(`%s (TOLLGATE_SEED=${seed})`, (zone) => {
   const clocks = new Clocks(zone);
   const cases = casesOf(clocks);
   const periodsAt = async (period: string, instants: number[]): Promise<Period[]> =>

@@ -31,7 +31,7 @@ function instantsOf(clocks: Clocks): number[] {
   ];
 }
 
-describe.each(ZONES)(`%s (SEED=${seed})`, (zone) => {
+describe.each(ZONES)(`%s (TOLLGATE_SEED=${seed})`, (zone) => {
   const clocks = new Clocks(zone);
   const instants = instantsOf(clocks);
 

@@ -1,0 +1,73 @@
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import { type ErrorJson, signUp, Tenant } from "../../support/tenant.ts";
+
+const mine = await Tenant.create({ quota: 1000 });
+const theirs = await Tenant.create({ quota: 1000 });
+await theirs.consume("their-user", 10);
+await theirs.tagId("their-tag");
+const { supabase } = await signUp();
+
+const errorOf = async (answer: Promise<{ status: number; body: unknown }>, name: string) => {
+  const { status, body } = await answer;
+  const { request_id: _, ...error } = (body as ErrorJson).error;
+  return { status, error: JSON.parse(JSON.stringify(error).replaceAll(name, "NAME")) as object };
+};
+
+test.each(["balance", "transfers"] as const)("by %s over HTTP", async (route) => {
+  const foreign = await errorOf(mine[route]("their-user"), "their-user");
+  const unknown = await errorOf(mine[route]("nobody"), "nobody");
+
+  expect(foreign).toEqual(unknown);
+  expect(foreign.status).toBe(404);
+});
+
+test("by a tag over HTTP", async () => {
+  const foreign = await errorOf(mine.consume("ada", 1, { tag: "their-tag" }), "their-tag");
+  const unknown = await errorOf(mine.consume("ada", 1, { tag: "no-tag" }), "no-tag");
+
+  expect(foreign).toEqual(unknown);
+});
+
+test.each(["get_user_balance", "get_user_transfers", "consume_tokens_v2", "grant_tokens"] as const)(
+  "by %s as a signed-in stranger",
+  async (name) => {
+    const ask = async (projectId: string, userId: string) => {
+      const { error, status } = await supabase.rpc(name as "get_user_balance", {
+        p_project_id: projectId,
+        p_external_user_id: userId,
+        ...(name === "consume_tokens_v2" && { p_tokens_consumed: 1 }),
+        ...(name === "grant_tokens" && { p_tokens: 1, p_grant_type: "bonus" }),
+      });
+      return { status, code: error?.code, message: error?.message, hint: error?.hint };
+    };
+    const foreign = await ask(theirs.id, "their-user");
+
+    expect(foreign.code).toMatch(/^TG00[49]$/);
+    expect(await ask(theirs.id, "nobody")).toEqual(foreign);
+    expect(await ask(randomUUID(), "nobody")).toEqual(foreign);
+  },
+);
+
+test("by a key's id as a signed-in stranger", async () => {
+  const { id } = await theirs.key();
+  const foreign = await supabase.rpc("revoke_api_key", { p_key_id: id });
+  const unknown = await supabase.rpc("revoke_api_key", { p_key_id: randomUUID() });
+
+  expect(foreign.error).toEqual(unknown.error);
+  expect((await theirs.balance("their-user")).status).toBe(200);
+});
+
+test("by a tag's name in a restriction on a foreign plan", async () => {
+  const planId = await theirs.plan({ quota: 1 });
+  const restrict = async (tag_name: string) => {
+    const { error } = await supabase.from("plan_restrictions").insert({
+      plan_id: planId,
+      restriction_type: "tag",
+      restriction_config: { tag_name, max_tokens: 1, duration: "1 day" },
+    });
+    return { ...error, message: error?.message.replaceAll(tag_name, "NAME") };
+  };
+
+  expect(await restrict("their-tag")).toEqual(await restrict("no-tag"));
+});
