@@ -58,7 +58,9 @@ async function bench() {
     const statement = `explain (analyze, buffers, format json) ${workload.replaceAll(":n", "7")}`;
     const pages: number[] = [];
     for (let call = 0; call < 30; call++) {
-      const [row] = await sql.unsafe<{ "QUERY PLAN": { Plan: Record<string, number> }[] }[]>(statement);
+      const [row] = await sql.unsafe<{ "QUERY PLAN": { Plan: Record<string, number> }[] }[]>(
+        statement,
+      );
       const plan = row!["QUERY PLAN"][0]!.Plan;
       if (call >= 10) pages.push(plan["Shared Hit Blocks"]! + plan["Shared Read Blocks"]!);
     }
@@ -68,8 +70,10 @@ async function bench() {
   const [version] = await sql<{ version: string }[]>`show server_version`.then((rows) =>
     rows.map((row) => ({ version: String(Object.values(row)[0]) }))
   );
-  console.log(`PostgreSQL ${version!.version}, fsync on; load by ${load.generator}; ` +
-    `${rounds} rounds of ${seconds} s. [lowest–highest] of all rounds.\n`);
+  console.log(
+    `PostgreSQL ${version!.version}, fsync on; load by ${load.generator}; ` +
+      `${rounds} rounds of ${seconds} s. [lowest–highest] of all rounds.\n`,
+  );
 
   await sql`checkpoint`;
   for (const workload of [floor, fromGrants, fromQuota]) await load.run(workload, 8, seconds);
@@ -77,7 +81,15 @@ async function bench() {
   const eight = await takeTurns([floor, fromGrants, fromQuota], 8);
   const pages = [await buffers(floor), await buffers(fromGrants), await buffers(fromQuota)];
   console.log(table(
-    ["", "calls/s, 1 client", "of the floor", "calls/s, 8 clients", "of the floor", "WAL bytes", "buffers"],
+    [
+      "",
+      "calls/s, 1 client",
+      "of the floor",
+      "calls/s, 8 clients",
+      "of the floor",
+      "WAL bytes",
+      "buffers",
+    ],
     ["floor", "paid from grants", "paid from quota"].map((name, index) => [
       name,
       whole(median(one[index]!.map(perSecond))),
@@ -146,5 +158,7 @@ function table(head: string[], rows: string[][]): string {
 
 /** VACUUM insists on a message of its own, so the file is sent statement by statement. */
 function statements(file: string): string[] {
-  return readFileSync(new URL(file, import.meta.url), "utf8").split(/;\n(?=\n|[a-z])(?![^$]*\$\$;)/);
+  return readFileSync(new URL(file, import.meta.url), "utf8").split(
+    /;\n(?=\n|[a-z])(?![^$]*\$\$;)/,
+  );
 }
