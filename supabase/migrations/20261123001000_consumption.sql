@@ -138,7 +138,7 @@ begin
   if p_limit.tokens_used + v_tokens > p_limit.max_tokens then
     r.reason := 'restriction_exceeded';
     r.message := format(
-      'Limit reached: %s tokens requested, %s of %s left in this %s%s',
+      'Limit reached: %s tokens requested, %s of %s per %s left%s',
       v_tokens, greatest(0, p_limit.max_tokens - p_limit.tokens_used), p_limit.max_tokens,
       substring(p_limit.duration::text from 3), ' for ' || p_limit.tag
     );

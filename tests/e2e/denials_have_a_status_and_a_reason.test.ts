@@ -79,7 +79,7 @@ test("a restriction denies with 429, and Retry-After ends with its window", asyn
     success: false,
     tokens_consumed: 0,
     reason: "restriction_exceeded",
-    message: "Limit reached: 51 tokens requested, 50 of 200 left in this month for GPT-4",
+    message: "Limit reached: 51 tokens requested, 50 of 200 per month left for GPT-4",
     quota_left: 850,
     sources: [],
     nearest_limit: { tag: "GPT-4", max_tokens: 200, used: 150, left: 50, resets_at: body.retry_at },

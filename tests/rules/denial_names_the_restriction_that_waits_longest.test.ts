@@ -20,7 +20,7 @@ test("of several passed restrictions the last to reset is named", async () => {
 
   expect(await user.consume(50, { tag: "GPT-4", at })).toMatchObject({
     reason: "restriction_exceeded",
-    message: "Limit reached: 50 tokens requested, 10 of 90 left in this week for GPT-4",
+    message: "Limit reached: 50 tokens requested, 10 of 90 per week left for GPT-4",
     retry_at: new Date("2026-05-11T00:00:00Z"),
   });
 });
@@ -50,7 +50,7 @@ test("more tokens than a restriction ever allows: waiting does not help", async 
 
   expect(await user.consume(101, { at })).toMatchObject({
     reason: "restriction_exceeded",
-    message: "Limit reached: 101 tokens requested, 100 of 100 left in this day",
+    message: "Limit reached: 101 tokens requested, 100 of 100 per day left",
     retry_at: null,
   });
 });

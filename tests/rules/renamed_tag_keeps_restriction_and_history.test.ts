@@ -31,7 +31,7 @@ test("what was used under the old name counts", async () => {
 
   expect(await user.consume(41, { tag: "GPT-5" })).toMatchObject({
     reason: "restriction_exceeded",
-    message: "Limit reached: 41 tokens requested, 40 of 100 left in this month for GPT-5",
+    message: "Limit reached: 41 tokens requested, 40 of 100 per month left for GPT-5",
   });
   expect(await user.consume(40, { tag: "GPT-5" })).toMatchObject({ success: true });
 });

@@ -67,7 +67,7 @@ test("a restriction lowered below what was used leaves 0, not less", async () =>
     set restriction_config = '{"max_tokens": 50, "duration": "1 day"}' where plan_id = ${planId}`;
 
   expect(await user.consume(1, { at })).toMatchObject({
-    message: "Limit reached: 1 tokens requested, 0 of 50 left in this day",
+    message: "Limit reached: 1 tokens requested, 0 of 50 per day left",
     nearest_limit: { used: 80, left: 0 },
   });
   expect((await user.balance(at)).restrictions).toMatchObject([{ used: 80, left: 0 }]);

@@ -17,7 +17,7 @@ test("a tag's restriction denies what passes it", async () => {
     success: false,
     tokens_consumed: 0,
     reason: "restriction_exceeded",
-    message: "Limit reached: 501 tokens requested, 500 of 2000 left in this day for GPT-4",
+    message: "Limit reached: 501 tokens requested, 500 of 2000 per day left for GPT-4",
     retry_at: new Date("2026-05-05T00:00:00Z"),
     quota_left: 7500,
   });
@@ -69,7 +69,7 @@ test("a total restriction counts every tag and untagged calls", async () => {
 
   expect(await user.consume(1, { tag: "Claude", at: "2026-05-04T09:00:00Z" })).toMatchObject({
     reason: "restriction_exceeded",
-    message: "Limit reached: 1 tokens requested, 0 of 2000 left in this day",
+    message: "Limit reached: 1 tokens requested, 0 of 2000 per day left",
     retry_at: new Date("2026-05-05T00:00:00Z"),
   });
 });

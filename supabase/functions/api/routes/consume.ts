@@ -91,7 +91,7 @@ const Denial = z.strictObject({
     tokens_consumed: 0,
     base_quota_used: 0,
     grants_used: 0,
-    message: "GPT-4 is limited to 2000 tokens per day: 100 are left.",
+    message: "Limit reached: 500 tokens requested, 100 of 2000 per day left for GPT-4",
     reason: "restriction_exceeded",
     retry_at: "2030-01-16T00:00:00+00:00",
     user_id: "user_123",
