@@ -35,7 +35,8 @@ export default async function setup(project: TestProject) {
     });
     return;
   }
-  const folder = mkdtempSync(path.join(tmpdir(), "tollgate-logs-"));
+  // Not called tollgate-...: that is what a starting stack sweeps away when its owner is gone.
+  const folder = mkdtempSync(path.join(tmpdir(), "logs-of-tollgate-tests-"));
   const logFile = path.join(folder, "stack.log");
   writeFileSync(logFile, "");
   const stack = await startStack({
