@@ -13,4 +13,4 @@ test("every actor can do what matrix.expected.txt says with every object, and no
 
   if (process.env["UPDATE_MATRIX"]) writeFileSync(EXPECTED, observed);
   expect(observed).toBe(readFileSync(EXPECTED, "utf8"));
-});
+}, 120_000);

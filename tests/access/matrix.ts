@@ -75,7 +75,7 @@ function attempts({ id, ...w }: World, { guest, newcomer }: People): Record<stri
   return {
     projects: {
       insert: { name: `${id} new` },
-      update: { name: `${id} renamed` },
+      update: { time_zone: "Europe/Paris" },
       row: `id=eq.${w.emptyProject}`,
     },
     project_members: {
@@ -85,7 +85,7 @@ function attempts({ id, ...w }: World, { guest, newcomer }: People): Record<stri
     },
     plans: {
       insert: { project_id: id, name: "New" },
-      update: { name: "Renamed" },
+      update: { plan_type: "pay_as_you_go" },
       row: `id=eq.${w.sparePlan}`,
     },
     plan_quotas: {
