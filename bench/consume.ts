@@ -25,7 +25,8 @@ async function bench() {
   await sql`alter system set checkpoint_timeout = '1h'`;
   await sql`alter system set max_wal_size = '20GB'`;
   await sql`select pg_reload_conf()`;
-  for (const statement of statements("setup.sql")) await sql.unsafe(statement);
+  await sql.unsafe(readFileSync(new URL("setup.sql", import.meta.url), "utf8"));
+  await sql`vacuum analyze`;
   const [ids] = await sql<{ project: string; tag: string }[]>`select project, tag from bench_ids`;
   const consume = (user: string): Workload =>
     `select * from consume_tokens_v2('${ids!.project}', ${user}, 3, '${ids!.tag}')`;
@@ -67,11 +68,10 @@ async function bench() {
     return median(pages);
   }
 
-  const [version] = await sql<{ version: string }[]>`show server_version`.then((rows) =>
-    rows.map((row) => ({ version: String(Object.values(row)[0]) }))
-  );
+  const [server] = await sql<{ version: string }[]>`
+    select current_setting('server_version') as version`;
   console.log(
-    `PostgreSQL ${version!.version}, fsync on; load by ${load.generator}; ` +
+    `PostgreSQL ${server!.version}, fsync on; load by ${load.generator}; ` +
       `${rounds} rounds of ${seconds} s. [lowest–highest] of all rounds.\n`,
   );
 
@@ -154,11 +154,4 @@ function whole(number: number): string {
 function table(head: string[], rows: string[][]): string {
   const line = (cells: string[]) => `| ${cells.join(" | ")} |\n`;
   return line(head) + line(head.map(() => "---")) + rows.map(line).join("");
-}
-
-/** VACUUM insists on a message of its own, so the file is sent statement by statement. */
-function statements(file: string): string[] {
-  return readFileSync(new URL(file, import.meta.url), "utf8").split(
-    /;\n(?=\n|[a-z])(?![^$]*\$\$;)/,
-  );
 }

@@ -22,7 +22,7 @@ export function loadGenerator(url: string): Load {
 
   async function run(workload: Workload, clients: number, seconds: number): Promise<number> {
     const running = promisify(execFile)("pgbench", [
-      ...["--no-vacuum", "--protocol", "prepared", "--file", "/dev/stdin"],
+      ...["--no-vacuum", "--protocol", "prepared", "--file", "-"],
       ...["--client", String(clients), "--jobs", String(Math.min(clients, 2))],
       ...["--time", String(seconds), url],
     ]);

@@ -79,5 +79,4 @@ begin
   return true;
 end
 $$;
-
-vacuum analyze;
+grant all on bench_ids, floor_users, floor_audit to postgres;

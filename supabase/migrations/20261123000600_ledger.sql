@@ -325,9 +325,18 @@ for each statement
 execute function tollgate.refuse_edit('grants are part of the ledger', 'Set expires_at to now() to end a grant.');
 
 create trigger only_expiry_changes
-before update of user_id, id, token_amount, tokens_used, is_spent, grant_type, request_id, metadata, created_at
+before update of user_id, id, token_amount, tokens_used, is_spent, grant_type, request_id, created_at
 on public.user_token_grants
 for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit(
+  'a grant is part of the ledger',
+  'Use grant_tokens() for more tokens; set expires_at to now() to end this grant.'
+);
+
+-- Studio's row editor sends JSON columns along, changed or not: so the values are compared.
+create trigger metadata_is_fixed
+before update of metadata on public.user_token_grants
+for each row when (current_user <> 'tollgate_kernel' and old.metadata is distinct from new.metadata)
 execute function tollgate.refuse_edit(
   'a grant is part of the ledger',
   'Use grant_tokens() for more tokens; set expires_at to now() to end this grant.'

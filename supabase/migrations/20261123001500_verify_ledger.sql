@@ -141,10 +141,11 @@ as $$
     concat_ws(' ', w.hour_start, w.day_start, w.week_start, w.month_start, w.hour_end, w.day_end, w.week_end, w.month_end)
   from windows w
   join last_consumed l on l.user_id = w.user_id and l.tag_id is not distinct from w.tag_id
-  cross join lateral tollgate.windows_at(l.consumed_at, w.time_zone) n
+  cross join lateral tollgate.windows_at(l.consumed_at, nullif(w.time_zone, '')) n
   where (w.hour_start, w.day_start, w.week_start, w.month_start)
-      <> (n.hour_start, n.day_start, n.week_start, n.month_start)
-    or (w.hour_end, w.day_end, w.week_end, w.month_end) <> (n.hour_end, n.day_end, n.week_end, n.month_end)
+      is distinct from (n.hour_start, n.day_start, n.week_start, n.month_start)
+    or w.tag_id is null and (w.hour_end, w.day_end, w.week_end, w.month_end)
+      is distinct from (n.hour_end, n.day_end, n.week_end, n.month_end)
   union all
   select 'usage row of a user', u.id, null, 'one', 'none'
   from public.tracked_users u

@@ -8,9 +8,13 @@ const EXPECTED = new URL("matrix.expected.txt", import.meta.url);
 verifyLedgerAtEnd();
 const run = new MatrixRun();
 
-test("every actor can do what matrix.expected.txt says with every object, and no more", async () => {
-  const observed = format(await run.observe());
+test(
+  "every actor can do what matrix.expected.txt says with every object, and no more",
+  async () => {
+    const observed = format(await run.observe());
 
-  if (process.env["UPDATE_MATRIX"]) writeFileSync(EXPECTED, observed);
-  expect(observed).toBe(readFileSync(EXPECTED, "utf8"));
-}, 120_000);
+    if (process.env["UPDATE_MATRIX"]) writeFileSync(EXPECTED, observed);
+    expect(observed).toBe(readFileSync(EXPECTED, "utf8"));
+  },
+  120_000,
+);

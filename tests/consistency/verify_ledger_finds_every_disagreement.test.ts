@@ -260,9 +260,11 @@ test.for(["hour", "day", "week", "month"])(
   },
 );
 
-test("windows of another time zone", async () => {
-  expect(await namesAfter((sql) => sql`update user_usage set time_zone = 'Asia/Tokyo'`))
-    .toEqual(["bounds of windows"]);
+test("windows of another time zone, or of none", async () => {
+  for (const zone of ["Asia/Tokyo", ""]) {
+    expect(await namesAfter((sql) => sql`update user_usage set time_zone = ${zone}`))
+      .toEqual(["bounds of windows"]);
+  }
 });
 
 test("another number or time of the last transfer", async () => {

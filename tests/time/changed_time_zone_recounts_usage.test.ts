@@ -47,6 +47,21 @@ test.each([undefined, "GPT-4"])(
   },
 );
 
+test("a tag is counted without what other tags and untagged calls have used", async () => {
+  const { user, moveTo, used } = await userInNewYork(1000, "GPT-4");
+  await user.consume(10, { tag: "GPT-4", at: "2026-06-01T04:30Z" });
+  await user.consume(100, { tag: "Claude", at: "2026-06-01T04:35Z" });
+  await user.consume(200, { at: "2026-06-01T04:40Z" });
+  await moveTo("Asia/Tokyo");
+
+  expect(await used("2026-06-01T04:45Z")).toEqual([
+    "1 hour: 10 until 2026-06-01T05:00",
+    "1 day: 10 until 2026-06-01T15:00",
+    "1 week: 10 until 2026-06-07T15:00",
+    "1 month: 10 until 2026-06-30T15:00",
+  ]);
+});
+
 test("the next consumption counts by the new clocks too", async () => {
   const { user, moveTo } = await userInNewYork(111);
   await user.consume(10, { at: "2026-06-01T03:30Z" });
