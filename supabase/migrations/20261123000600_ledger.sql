@@ -333,9 +333,10 @@ execute function tollgate.refuse_edit(
   'Use grant_tokens() for more tokens; set expires_at to now() to end this grant.'
 );
 
--- Studio's row editor sends JSON columns along, changed or not: so the values are compared.
+-- Studio's row editor sends JSON columns along, changed or not: so the values are compared. After the
+-- update, since a row trigger before it would lock each row that a consumption draws on once more.
 create trigger metadata_is_fixed
-before update of metadata on public.user_token_grants
+after update of metadata on public.user_token_grants
 for each row when (current_user <> 'tollgate_kernel' and old.metadata is distinct from new.metadata)
 execute function tollgate.refuse_edit(
   'a grant is part of the ledger',

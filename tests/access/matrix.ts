@@ -397,6 +397,7 @@ export class MatrixRun {
    */
   async #sweep(name: string, relations: Catalog["relations"]): Promise<Map<string, string>> {
     const cells = new Map<string, string>();
+    if (relations.length === 0) return cells;
     const people = await addPeople(this.sql);
     const { caller, role } = (await actors(people)).find((actor) => actor.name === name)!;
     const here = await createWorld(this.sql, this.#superuser, people);
