@@ -109,6 +109,16 @@ test("a grant that expires at the very instant of the call is expired", async ()
   expect(await user.balance("2026-05-02T00:00:00Z")).toMatchObject({ grants_left: 0 });
 });
 
+test("a grant that expires at the very instant of the call is passed over for the next", async () => {
+  const user = await payAsYouGoUser();
+  await user.grant(100, { at: "2026-05-01T00:00:00Z", expiresAt: "2026-05-02T00:00:00Z" });
+  await user.grant(100, { at: "2026-05-01T01:00:00Z" });
+
+  await user.consume(60, { at: "2026-05-02T00:00:00Z" });
+
+  expect(await used(user)).toEqual([0, 60]);
+});
+
 test("what expires with a grant is not made up for by another user's", async () => {
   const project = await Project.create(sql);
   await project.plan({ type: "pay_as_you_go" });

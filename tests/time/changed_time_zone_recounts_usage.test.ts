@@ -113,6 +113,30 @@ test("a tag that was used before one move counts after two", async () => {
   ]);
 });
 
+test.each([
+  {
+    longer: "month",
+    earlier: "2026-05-05T12:00Z",
+    at: "2026-05-20T12:00Z",
+    week: "1 week: 100 until 2026-05-24T15:00",
+    month: "1 month: 110 until 2026-05-31T15:00",
+  },
+  {
+    longer: "week",
+    earlier: "2026-06-29T12:00Z",
+    at: "2026-07-02T12:00Z",
+    week: "1 week: 110 until 2026-07-05T15:00",
+    month: "1 month: 100 until 2026-07-31T15:00",
+  },
+])("the count goes back to where the $longer began", async ({ earlier, at, week, month }) => {
+  const { user, moveTo, used } = await userInNewYork(1000);
+  await user.consume(10, { at: earlier });
+  await user.consume(100, { at });
+  await moveTo("Asia/Tokyo");
+
+  expect((await used(at)).slice(2)).toEqual([week, month]);
+});
+
 test("grants among the transfers do not end the count", async () => {
   const { user, moveTo, used } = await userInNewYork(1000);
   await user.consume(10, { at: "2026-05-20T12:00Z" });

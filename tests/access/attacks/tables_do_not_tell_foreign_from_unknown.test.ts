@@ -135,7 +135,8 @@ test.each([
 
   expect(code).toBe("TG001");
   expect(body).toMatchObject({
-    message: `restriction_config names tag_name '${tag_name}', which is not a tag of the plan's project`,
+    message:
+      `restriction_config names tag_name '${tag_name}', which is not a tag of the plan's project`,
   });
 });
 
