@@ -9,8 +9,13 @@
 
 create type public.grant_type as enum ('trial', 'bonus', 'purchase', 'refund', 'adjustment');
 comment on type public.grant_type is 'Why tokens are given.';
-create type public.transaction_type as enum ('grant', 'consumption');
-comment on type public.transaction_type is 'grant adds tokens, consumption takes them.';
+create type public.transaction_type as enum ('grant', 'consumption', 'hold', 'extension', 'release', 'refund');
+comment on type public.transaction_type is
+  'grant adds tokens, consumption takes them (also when it settles a hold), refund gives some back; hold, extension and release only set tokens aside or free them.';
+
+create type public.token_source as (grant_id uuid, tokens bigint, tokens_left bigint);
+comment on type public.token_source is
+  'What pays: a grant, or the base quota where grant_id is null; how many tokens, and what is then left in it.';
 
 create table public.user_token_grants (
   user_id uuid not null references public.tracked_users (id),
@@ -20,6 +25,7 @@ create table public.user_token_grants (
   is_spent boolean not null default false,
   grant_type public.grant_type not null,
   expires_at timestamptz,
+  refund_of bigint,
   request_id text,
   metadata jsonb,
   created_at timestamptz not null default clock_timestamp(),
@@ -47,10 +53,12 @@ comment on column public.user_token_grants.metadata is 'The callers own context,
 comment on column public.user_token_grants.created_at is
   'When the tokens were given; the older of two grants that expire together is spent first.';
 comment on column public.user_token_grants.token_amount is 'Tokens given, 1 to 1e15. Fixed.';
-comment on column public.user_token_grants.tokens_used is 'Tokens spent so far; written by consumption only.';
-comment on column public.user_token_grants.is_spent is 'Whether all tokens are spent; written by consumption only.';
+comment on column public.user_token_grants.tokens_used is 'Tokens spent so far; written by the kernel only.';
+comment on column public.user_token_grants.is_spent is 'Whether all tokens are spent; written by the kernel only.';
 comment on column public.user_token_grants.expires_at is
   'From this instant on the rest cannot be spent. Empty: never expires, and is spent last. May be changed.';
+comment on column public.user_token_grants.refund_of is
+  'Number of the refund that made this grant of tokens whose source had lapsed; empty for all other grants.';
 comment on column public.user_token_grants.request_id is 'The caller''s idempotency key, if any.';
 
 create table public.user_token_grants_consume (
@@ -58,20 +66,27 @@ create table public.user_token_grants_consume (
   transfer_number bigint not null,
   user_token_grants_id uuid not null,
   token_deduction bigint not null,
+  tokens_left bigint not null,
   created_at timestamptz not null,
-  primary key (user_id, transfer_number, user_token_grants_id),
-  constraint deduction_is_1_token_or_more check (token_deduction >= 1)
+  position smallint not null,
+  primary key (user_id, transfer_number, position),
+  constraint deduction_leaves_0_or_more check (token_deduction <> 0 and tokens_left >= 0)
 );
 
 comment on table public.user_token_grants_consume is
-  'Append-only: which transfer took how many tokens from which grant.';
+  'Append-only: which transfer took how many tokens from which grant, or gave them back.';
 comment on column public.user_token_grants_consume.user_id is 'The user, a row of tracked_users.';
 comment on column public.user_token_grants_consume.transfer_number is
-  'The consumption, a row of token_transfers.';
+  'The consumption or refund, a row of token_transfers.';
 comment on column public.user_token_grants_consume.user_token_grants_id is
   'The grant that paid, a row of user_token_grants.';
-comment on column public.user_token_grants_consume.token_deduction is 'Tokens taken from the grant.';
-comment on column public.user_token_grants_consume.created_at is 'The instant of the consumption.';
+comment on column public.user_token_grants_consume.token_deduction is
+  'Tokens taken from the grant; negative where a refund gave them back.';
+comment on column public.user_token_grants_consume.tokens_left is
+  'What could then still be spent of the grant: 0 where it had expired.';
+comment on column public.user_token_grants_consume.position is
+  'Place in the order in which the grants of a transfer were drawn on: 1, 2, 3, ...';
+comment on column public.user_token_grants_consume.created_at is 'The instant of the transfer.';
 
 create table public.user_quota_usage (
   user_id uuid not null references public.tracked_users (id),
@@ -112,17 +127,32 @@ create table public.token_transfers (
   grants_used bigint not null default 0,
   quota_left bigint not null,
   grants_left bigint not null,
+  tokens_held bigint not null,
+  refers_to bigint,
+  counted_at timestamptz,
+  hold_expires_at timestamptz,
   nearest_limit jsonb,
   request_id text,
+  request_hash bigint,
   metadata jsonb,
   created_at timestamptz not null,
   primary key (user_id, transfer_number),
-  constraint grant_adds_and_consumption_takes check (
+  constraint amount_and_sources_match_the_type check (
     case transaction_type
+      when 'consumption' then
+        amount = - base_quota_used - grants_used
+        and least(base_quota_used, grants_used) >= 0
+        and (amount < 0 or refers_to is not null)
       when 'grant' then amount > 0 and user_token_grants_id is not null
-      when 'consumption' then amount < 0 and amount = - base_quota_used - grants_used
+      when 'refund' then
+        amount > 0
+        and greatest(base_quota_used, grants_used) <= 0
+        and (amount + base_quota_used + grants_used > 0) = (user_token_grants_id is not null)
+        and refers_to is not null
+      when 'hold' then amount = 0 and hold_expires_at is not null
+      else amount = 0 and refers_to is not null
     end
-    and least(base_quota_used, grants_used, quota_left, grants_left) >= 0
+    and least(quota_left, grants_left, tokens_held) >= 0
   )
 );
 
@@ -130,55 +160,82 @@ create table public.token_transfers (
 create unique index idx_token_transfers_request
 on public.token_transfers (user_id, request_id) where request_id is not null;
 
+-- The refunds of a consumption are found by it. Few transfers refer to another.
+create index idx_token_transfers_refers_to
+on public.token_transfers (user_id, refers_to) where refers_to is not null;
+
 comment on table public.token_transfers is
-  'Append-only audit trail: + for grants, - for consumption, numbered 1, 2, 3, ... for each user.';
+  'Append-only audit trail: + for grants and refunds, - for consumption, 0 for steps of a hold; numbered 1, 2, 3, ... for each user.';
 comment on column public.token_transfers.user_id is 'The user, a row of tracked_users.';
 comment on column public.token_transfers.transfer_number is '1, 2, 3, ... for each user, without gaps.';
 comment on column public.token_transfers.amount is
-  'Tokens: positive for a grant, negative for a consumption.';
+  'Tokens: positive for a grant or refund, negative for a consumption, 0 for a hold, its extension and its release.';
 comment on column public.token_transfers.transaction_type is 'What happened.';
 comment on column public.token_transfers.tag_id is 'What the tokens were spent on, a row of tags.';
 comment on column public.token_transfers.user_token_grants_id is
-  'The grant that was made, a row of user_token_grants; empty for a consumption.';
+  'The grant that was made, a row of user_token_grants; for a refund only where it made one.';
 comment on column public.token_transfers.quota_id is 'The quota that paid, a row of plan_quotas.';
 comment on column public.token_transfers.quota_period_start is
   'The period that paid, a row of user_quota_usage.';
-comment on column public.token_transfers.base_quota_used is 'Tokens that the base quota paid.';
+comment on column public.token_transfers.base_quota_used is
+  'Tokens that the base quota paid; negative where it got them back.';
 comment on column public.token_transfers.grants_used is
-  'Tokens that grants paid, split up in user_token_grants_consume.';
+  'Tokens that grants paid, split up in user_token_grants_consume; negative where they got them back.';
 comment on column public.token_transfers.created_at is
   'The instant of the transfer, read under the users lock.';
-comment on column public.token_transfers.quota_left is 'Base quota left after this transfer.';
+comment on column public.token_transfers.quota_left is 'Base quota left after this transfer, in the current period.';
 comment on column public.token_transfers.grants_left is 'Tokens left in grants in force after this transfer.';
+comment on column public.token_transfers.tokens_held is
+  'Tokens in open holds after this transfer; they are not in quota_left and grants_left.';
+comment on column public.token_transfers.refers_to is
+  'Number of the hold that this settles, extends or releases, or of the consumption that it refunds.';
+comment on column public.token_transfers.counted_at is
+  'The instant in whose windows the tokens count, where it is not created_at: that of the hold, or of the consumption.';
+comment on column public.token_transfers.hold_expires_at is
+  'Until when the hold that this made or extended was to last.';
 comment on column public.token_transfers.nearest_limit is
   'The restriction with the least left after this transfer, as in the receipt.';
 comment on column public.token_transfers.request_id is 'The caller''s idempotency key.';
+comment on column public.token_transfers.request_hash is
+  'Hash of the parameters of the request, by which a repetition is told from another request.';
 comment on column public.token_transfers.metadata is 'The caller''s own context, an object.';
 
 create table public.token_holds (
-  user_id uuid not null references public.tracked_users (id),
-  id uuid not null default gen_random_uuid(),
+  user_id uuid not null,
+  transfer_number bigint not null,
   token_amount public.token_amount not null,
-  tag_id uuid references public.tags (id),
-  request_id text,
+  tag_id uuid,
+  quota_id uuid,
+  quota_period_start timestamptz,
+  sources public.token_source[] not null,
+  ended_by bigint,
   expires_at timestamptz not null,
-  created_at timestamptz not null default clock_timestamp(),
-  primary key (user_id, id),
-  constraint hold_is_1_token_or_more check (token_amount >= 1),
-  constraint hold_ends_after_it_begins check (expires_at > created_at)
+  created_at timestamptz not null,
+  primary key (user_id, transfer_number),
+  constraint hold_has_tokens_and_an_end check (
+    token_amount >= 1 and expires_at > created_at and cardinality(sources) >= 1
+  )
 );
 
-create index idx_token_holds_tag on public.token_holds (tag_id);
+-- Open holds of a user. Expired ones are skipped by its range, with nothing having to remove them.
+create index idx_token_holds_open on public.token_holds (user_id, expires_at) where ended_by is null;
 
 comment on table public.token_holds is
-  'Tokens set aside before the real amount is known. No function places holds yet: the table is empty.';
+  'Tokens set aside before the real amount is known: open until settled or released, or until expires_at. See open_holds.';
 comment on column public.token_holds.user_id is 'The user.';
-comment on column public.token_holds.id is 'The hold.';
+comment on column public.token_holds.transfer_number is 'The transfer that made the hold, a row of token_transfers.';
 comment on column public.token_holds.token_amount is 'Tokens set aside.';
 comment on column public.token_holds.tag_id is 'What the tokens will be spent on.';
-comment on column public.token_holds.request_id is 'The callers idempotency key.';
-comment on column public.token_holds.expires_at is 'From this instant on the hold counts no more.';
-comment on column public.token_holds.created_at is 'When the tokens were set aside.';
+comment on column public.token_holds.quota_id is 'The quota that tokens are set aside of, if any.';
+comment on column public.token_holds.quota_period_start is 'The period of that quota.';
+comment on column public.token_holds.sources is
+  'Where the tokens are set aside, in the order in which settling charges them.';
+comment on column public.token_holds.ended_by is
+  'Number of the transfer that settled or released the hold; empty while it is open, and for ever where it expired.';
+comment on column public.token_holds.expires_at is
+  'From this instant on the hold counts no more, unless it was settled or released before.';
+comment on column public.token_holds.created_at is
+  'When the tokens were set aside: in the windows of this instant they count, also when settled.';
 
 -- Running state. A user's row here is also the lock that all calls of that user queue for.
 -- The columns that rarely change come first: an update then logs only its tail.
@@ -284,13 +341,13 @@ before insert or update or delete or truncate on public.token_transfers
 for each statement when (current_user <> 'tollgate_kernel')
 execute function tollgate.refuse_edit(
   'transfers are the audit trail',
-  'Use consume_tokens_v2() to take tokens, grant_tokens() to give some back.'
+  'Use consume_tokens() to take tokens, refund_tokens() to give some back.'
 );
 
 create trigger kernel_writes
 before insert or update or delete or truncate on public.user_token_grants_consume
 for each statement when (current_user <> 'tollgate_kernel')
-execute function tollgate.refuse_edit('it is the audit trail', 'Use consume_tokens_v2() to take tokens.');
+execute function tollgate.refuse_edit('it is the audit trail', 'Use consume_tokens() to take tokens.');
 
 create trigger kernel_writes
 before insert or update or delete or truncate on public.user_quota_usage
@@ -310,7 +367,9 @@ execute function tollgate.refuse_edit(
 create trigger kernel_writes
 before insert or update or delete or truncate on public.token_holds
 for each statement when (current_user <> 'tollgate_kernel')
-execute function tollgate.refuse_edit('holds are placed by functions only', 'Use consume_tokens_v2() or grant_tokens().');
+execute function tollgate.refuse_edit(
+  'holds are part of the ledger', 'Use release_hold() or settle_hold() to end a hold.'
+);
 
 create trigger kernel_writes
 before insert or update or truncate on public.user_usage
@@ -325,7 +384,7 @@ for each statement
 execute function tollgate.refuse_edit('grants are part of the ledger', 'Set expires_at to now() to end a grant.');
 
 create trigger only_expiry_changes
-before update of user_id, id, token_amount, tokens_used, is_spent, grant_type, request_id, created_at
+before update of user_id, id, token_amount, tokens_used, is_spent, grant_type, refund_of, request_id, created_at
 on public.user_token_grants
 for each statement when (current_user <> 'tollgate_kernel')
 execute function tollgate.refuse_edit(
@@ -459,6 +518,7 @@ grant
   update (expires_at)
 on public.user_token_grants to authenticated, service_role;
 
-grant insert on public.token_transfers, public.user_token_grants_consume to tollgate_kernel;
+grant insert on public.token_transfers, public.user_token_grants_consume, public.token_holds to tollgate_kernel;
+grant update (ended_by, expires_at) on public.token_holds to tollgate_kernel;
 grant insert, update (tokens_used, is_spent) on public.user_token_grants to tollgate_kernel;
 grant insert, update on public.user_quota_usage, public.user_usage, public.user_tag_usage to tollgate_kernel;

@@ -1,14 +1,14 @@
 -- API keys of a project. The plaintext exists once, in the answer of create_api_key(); the table
 -- holds its SHA-256. 160 random bits need no slow hash.
 
-create type public.api_key_scope as enum ('consume', 'read', 'grant', 'link');
+create type public.api_key_scope as enum ('consume', 'read', 'grant', 'link', 'refund');
 comment on type public.api_key_scope is 'What a key may do.';
 
 create table public.api_keys (
   id uuid primary key default gen_random_uuid(),
   project_id uuid not null references public.projects (id) on delete cascade,
   name text not null,
-  scopes public.api_key_scope[] not null default '{consume,read,grant,link}',
+  scopes public.api_key_scope[] not null default '{consume,read,grant,link,refund}',
   key_hash bytea not null,
   key_hint text not null,
   expires_at timestamptz,

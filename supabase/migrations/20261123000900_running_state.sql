@@ -1,30 +1,56 @@
--- Running state, read: what a user's windows, quota period and grants hold at an instant. The
--- kernel decides by it and balances show it. Nothing here writes.
+-- Running state, read: what a user's windows, quota period, grants and holds come to at an instant.
+-- Every decision is made by it and every balance shows it. Nothing here writes.
 --
 -- The kernel's entry points `set enable_seqscan = off`: a plan that is cached while a table is small
 -- would otherwise scan it whole when it has grown.
 
-create view tollgate.accounts with (security_invoker = true) as
-select
-  u.id as user_id,
-  u.external_id,
-  u.project_id,
-  u.billing_anchor,
-  u.payment_status,
-  p.time_zone,
-  l.id as plan_id,
-  l.name as plan_name,
-  l.plan_type,
-  q.id as quota_id,
-  q.token_amount::bigint as quota_amount,
-  q.period as quota_period
-from public.tracked_users u
-join public.projects p on p.id = u.project_id
-join public.plans l on l.id = u.plan_id
-left join public.plan_quotas q on q.plan_id = l.id and l.plan_type = 'subscription';
+create type tollgate.limit_state as (
+  tag_id uuid,
+  tag text,
+  max_tokens bigint,
+  duration public.restriction_duration,
+  tokens_used bigint,
+  tokens_held bigint,
+  starts_at timestamptz,
+  resets_at timestamptz
+);
 
-revoke all on tollgate.accounts from public, anon, authenticated, service_role;
-grant select on tollgate.accounts to tollgate_kernel;
+comment on type tollgate.limit_state is
+  'A restriction in its current window: what was used of it, what holds set aside.';
+
+create type tollgate.grant_state as (id uuid, tokens_left bigint, expires_at timestamptz);
+
+comment on type tollgate.grant_state is 'A grant in force, and what can still be spent of it.';
+
+create type tollgate.account as (
+  user_id uuid,
+  external_id text,
+  project_id uuid,
+  exists_already boolean,
+  billing_anchor timestamptz,
+  payment_status public.payment_status,
+  time_zone text,
+  plan_id uuid,
+  plan_name text,
+  plan_type public.plan_type,
+  quota_id uuid,
+  quota_amount bigint,
+  quota_period public.quota_period,
+  at timestamptz,
+  usage public.user_usage,
+  tags public.user_tag_usage[],
+  limits tollgate.limit_state[],
+  quota public.user_quota_usage,
+  quota_held bigint,
+  quota_left bigint,
+  grants tollgate.grant_state[],
+  grants_left bigint,
+  holds public.token_holds[],
+  tokens_held bigint
+);
+
+comment on type tollgate.account is
+  'All that the rules need to know of one user at one instant: restrictions, tags and windows, the quota period, the grants in force by expiry, the open holds by expiry.';
 
 create function tollgate.count_usage(
   p_user_id uuid,
@@ -51,18 +77,20 @@ begin
   hour_used := 0; day_used := 0; week_used := 0; month_used := 0;
   -- Newest first, so that it ends where the longest window began.
   for v_transfer in
-    select - t.amount as tokens, t.transaction_type, t.tag_id, t.created_at
+    select
+      - t.amount as tokens, t.transaction_type, t.tag_id, t.created_at,
+      coalesce(t.counted_at, t.created_at) as counted_at
     from public.token_transfers t
     where t.user_id = p_user_id
     order by t.transfer_number desc
   loop
     exit when v_transfer.created_at < v_start;
-    continue when v_transfer.transaction_type <> 'consumption'
+    continue when v_transfer.transaction_type not in ('consumption', 'refund')
       or p_tag_id is not null and v_transfer.tag_id is distinct from p_tag_id;
-    if v_transfer.created_at >= p_hour_start then hour_used := hour_used + v_transfer.tokens; end if;
-    if v_transfer.created_at >= p_day_start then day_used := day_used + v_transfer.tokens; end if;
-    if v_transfer.created_at >= p_week_start then week_used := week_used + v_transfer.tokens; end if;
-    if v_transfer.created_at >= p_month_start then month_used := month_used + v_transfer.tokens; end if;
+    if v_transfer.counted_at >= p_hour_start then hour_used := hour_used + v_transfer.tokens; end if;
+    if v_transfer.counted_at >= p_day_start then day_used := day_used + v_transfer.tokens; end if;
+    if v_transfer.counted_at >= p_week_start then week_used := week_used + v_transfer.tokens; end if;
+    if v_transfer.counted_at >= p_month_start then month_used := month_used + v_transfer.tokens; end if;
   end loop;
 end;
 $$;
@@ -108,7 +136,7 @@ $$;
 comment on function tollgate.usage_at(public.user_usage, text, timestamptz) is
   'A user''s usage in the windows of an instant, from the usage at the last transfer.';
 
-create function tollgate.tag_usage_at(p_usage public.user_usage, p_tag_id uuid)
+create function tollgate.tag_usage_at(p_tag public.user_tag_usage, p_usage public.user_usage)
 returns public.user_tag_usage
 language plpgsql
 stable
@@ -116,14 +144,9 @@ security invoker
 set search_path = ''
 as $$
 declare
-  t public.user_tag_usage;
+  t public.user_tag_usage := p_tag;
 begin
-  select * into t from public.user_tag_usage g where g.user_id = p_usage.user_id and g.tag_id = p_tag_id;
-  if not found then
-    t.user_id := p_usage.user_id;
-    t.tag_id := p_tag_id;
-    t.hour_used := 0; t.day_used := 0; t.week_used := 0; t.month_used := 0;
-  elsif t.time_zone = p_usage.time_zone then
+  if t.time_zone = p_usage.time_zone then
     if t.hour_start <> p_usage.hour_start then t.hour_used := 0; end if;
     if t.day_start <> p_usage.day_start then t.day_used := 0; end if;
     if t.week_start <> p_usage.week_start then t.week_used := 0; end if;
@@ -131,11 +154,10 @@ begin
   else
     select * into t.hour_used, t.day_used, t.week_used, t.month_used
     from tollgate.count_usage(
-      p_usage.user_id, p_tag_id,
-      p_usage.hour_start, p_usage.day_start, p_usage.week_start, p_usage.month_start
+      t.user_id, t.tag_id, p_usage.hour_start, p_usage.day_start, p_usage.week_start, p_usage.month_start
     );
+    t.time_zone := p_usage.time_zone;
   end if;
-  t.time_zone := p_usage.time_zone;
   t.hour_start := p_usage.hour_start;
   t.day_start := p_usage.day_start;
   t.week_start := p_usage.week_start;
@@ -144,112 +166,204 @@ begin
 end;
 $$;
 
-comment on function tollgate.tag_usage_at(public.user_usage, uuid) is
+comment on function tollgate.tag_usage_at(public.user_tag_usage, public.user_usage) is
   'A user''s usage of one tag in the windows that p_usage is in.';
 
-create function tollgate.quota_at(
-  p_account tollgate.accounts,
-  p_at timestamptz,
-  out period_start timestamptz,
-  out period_end timestamptz,
-  out tokens_used bigint,
-  out tokens_left bigint
-)
-returns record
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  tokens_left := 0;
-  if p_account.quota_id is null then
-    return;
-  end if;
-  select q.period_start, q.period_end, q.tokens_used into period_start, period_end, tokens_used
-  from public.user_quota_usage q
-  where q.user_id = p_account.user_id and q.quota_id = p_account.quota_id
-  order by q.period_start desc
-  limit 1;
-  if period_end is null or p_at >= period_end then
-    -- A period once begun runs to its end; after a change of anchor or zone the next one starts there.
-    select greatest(n.period_start, quota_at.period_end), n.period_end, 0
-    into period_start, period_end, tokens_used
-    from tollgate.quota_period_at(
-      p_account.billing_anchor, p_account.quota_period, p_account.time_zone, p_at
-    ) n;
-  end if;
-  if p_account.payment_status = 'active' then
-    tokens_left := greatest(0, p_account.quota_amount - tokens_used);
-  end if;
-end;
-$$;
-
-comment on function tollgate.quota_at(tollgate.accounts, timestamptz) is
-  'The current quota period, what was used in it, and what may still be used: 0 while payment is not active. All null but tokens_left where the plan has no quota.';
-
-create function tollgate.grants_left(p_user_id uuid, p_at timestamptz)
-returns bigint
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-begin
-  return coalesce((
-    select sum(g.token_amount - g.tokens_used)
-    from public.user_token_grants g
-    where g.user_id = p_user_id and not g.is_spent and coalesce(g.expires_at, 'infinity') > p_at
-  ), 0);
-end;
-$$;
-
-comment on function tollgate.grants_left(uuid, timestamptz) is 'Tokens left in the grants that are in force.';
-
-create type tollgate.limit_state as (
-  tag text,
-  max_tokens bigint,
-  duration public.restriction_duration,
-  tokens_used bigint,
-  resets_at timestamptz
-);
-
-create function tollgate.limit_state(
-  p_restriction public.plan_restrictions, p_usage public.user_usage, p_tag_usage public.user_tag_usage
-)
-returns tollgate.limit_state
+create function tollgate.quota_at(p_account tollgate.account)
+returns public.user_quota_usage
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_state tollgate.limit_state;
+  q public.user_quota_usage := p_account.quota;
 begin
-  v_state.tag := p_restriction.restriction_config ->> 'tag_name';
-  v_state.max_tokens := p_restriction.max_tokens;
-  v_state.duration := p_restriction.duration;
-  if p_restriction.tag_id is null then
-    v_state.tokens_used := tollgate.of_duration(
-      p_restriction.duration, p_usage.hour_used, p_usage.day_used, p_usage.week_used, p_usage.month_used
-    );
-  else
-    v_state.tokens_used := tollgate.of_duration(
-      p_restriction.duration,
-      p_tag_usage.hour_used, p_tag_usage.day_used, p_tag_usage.week_used, p_tag_usage.month_used
-    );
+  if q.period_end is null or p_account.at >= q.period_end then
+    -- A period once begun runs to its end; after a change of anchor or zone the next one starts there.
+    select greatest(n.period_start, q.period_end), n.period_end into q.period_start, q.period_end
+    from tollgate.quota_period_at(
+      p_account.billing_anchor, p_account.quota_period, p_account.time_zone, p_account.at
+    ) n;
+    q.user_id := p_account.user_id;
+    q.quota_id := p_account.quota_id;
+    q.tokens_used := 0;
   end if;
-  v_state.resets_at := tollgate.of_duration(
-    p_restriction.duration, p_usage.hour_end, p_usage.day_end, p_usage.week_end, p_usage.month_end
-  );
-  return v_state;
+  -- Never below what was used, where the quota has been made smaller since.
+  q.token_amount := greatest(p_account.quota_amount, q.tokens_used);
+  return q;
 end;
 $$;
 
-comment on function tollgate.limit_state(public.plan_restrictions, public.user_usage, public.user_tag_usage) is
-  'What a restriction''s current window has used, and when it resets.';
+comment on function tollgate.quota_at(tollgate.account) is
+  'The current period of the account''s quota and what was used in it, from the last period that was begun.';
 
-create function tollgate.limit_json(p_state tollgate.limit_state, p_tokens bigint)
+create function tollgate.hold_aside(p_account tollgate.account)
+returns tollgate.account
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  a tollgate.account := p_account;
+  h public.token_holds;
+  s public.token_source;
+begin
+  foreach h in array a.holds loop
+    a.tokens_held := a.tokens_held + h.token_amount;
+    foreach s in array h.sources loop
+      if s.grant_id is null then
+        if h.quota_id = (a.quota).quota_id and h.quota_period_start = (a.quota).period_start then
+          a.quota_held := a.quota_held + s.tokens;
+        end if;
+      else
+        for i in 1 .. cardinality(a.grants) loop
+          if a.grants[i].id = s.grant_id then
+            a.grants[i].tokens_left := a.grants[i].tokens_left - s.tokens;
+          end if;
+        end loop;
+      end if;
+    end loop;
+    for i in 1 .. cardinality(a.limits) loop
+      if coalesce(a.limits[i].tag_id = h.tag_id, a.limits[i].tag_id is null)
+        and h.created_at >= a.limits[i].starts_at then
+        a.limits[i].tokens_held := a.limits[i].tokens_held + h.token_amount;
+      end if;
+    end loop;
+  end loop;
+  return a;
+end;
+$$;
+
+comment on function tollgate.hold_aside(tollgate.account) is
+  'The account without what its open holds set aside: of the current quota period, of grants in force, of the windows in which the holds were made.';
+
+create function tollgate.accounts_at(
+  p_project_id uuid,
+  p_user_ids uuid[],
+  p_external_ids text[],
+  p_tag_ids uuid[],
+  p_at timestamptz,
+  p_but_hold bigint default null
+)
+returns setof tollgate.account
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a tollgate.account;
+  t public.user_tag_usage;
+  g tollgate.grant_state;
+begin
+  for a in
+    select
+      i.user_id, i.external_id, p.id, u.id is not null,
+      coalesce(u.billing_anchor, p_at), coalesce(u.payment_status, 'active'), p.time_zone,
+      l.id, l.name, l.plan_type, q.id, q.token_amount, q.period,
+      greatest(p_at, s.last_transfer_at), s,
+      array(
+        select g from public.user_tag_usage g where g.user_id = i.user_id and g.tag_id = any(p_tag_ids)
+      ),
+      array(
+        select row(
+          r.tag_id, r.restriction_config ->> 'tag_name', r.max_tokens, r.duration, 0, 0, null, null
+        )::tollgate.limit_state
+        from public.plan_restrictions r
+        where r.plan_id = l.id and (r.tag_id is null or r.tag_id = any(p_tag_ids))
+        order by r.tag_id nulls first, r.duration, r.max_tokens
+      ),
+      (
+        select c from public.user_quota_usage c
+        where c.user_id = i.user_id and c.quota_id = q.id
+        order by c.period_start desc
+        limit 1
+      ),
+      0, 0,
+      array(
+        select row(g.id, g.token_amount - g.tokens_used, g.expires_at)::tollgate.grant_state
+        from public.user_token_grants g
+        where g.user_id = i.user_id
+          and not g.is_spent
+          and coalesce(g.expires_at, 'infinity') > greatest(p_at, s.last_transfer_at)
+        order by coalesce(g.expires_at, 'infinity'), g.created_at, g.id
+      ),
+      0,
+      array(
+        select h from public.token_holds h
+        where h.user_id = i.user_id
+          and h.ended_by is null
+          and h.expires_at > greatest(p_at, s.last_transfer_at)
+          and h.transfer_number is distinct from p_but_hold
+        order by h.expires_at
+      ),
+      0
+    from public.projects p
+    cross join unnest(p_user_ids, p_external_ids) i (user_id, external_id)
+    left join public.tracked_users u on u.id = i.user_id
+    left join public.user_usage s on s.user_id = i.user_id
+    join public.plans l on l.id = coalesce(u.plan_id, p.default_plan_id)
+    left join public.plan_quotas q on q.plan_id = l.id and l.plan_type = 'subscription'
+    where p.id = p_project_id
+    order by i.user_id
+  loop
+    if not a.exists_already then
+      a.usage := row(
+        a.user_id, '', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity',
+        '-infinity', '-infinity', 0, 0, 0, 0, 0, '-infinity'
+      )::public.user_usage;
+    end if;
+    a.usage := tollgate.usage_at(a.usage, a.time_zone, a.at);
+    for i in 1 .. cardinality(a.tags) loop
+      a.tags[i] := tollgate.tag_usage_at(a.tags[i], a.usage);
+    end loop;
+    for i in 1 .. cardinality(a.limits) loop
+      a.limits[i].starts_at := tollgate.of_duration(
+        a.limits[i].duration,
+        (a.usage).hour_start, (a.usage).day_start, (a.usage).week_start, (a.usage).month_start
+      );
+      a.limits[i].resets_at := tollgate.of_duration(
+        a.limits[i].duration,
+        (a.usage).hour_end, (a.usage).day_end, (a.usage).week_end, (a.usage).month_end
+      );
+      if a.limits[i].tag_id is null then
+        a.limits[i].tokens_used := tollgate.of_duration(
+          a.limits[i].duration,
+          (a.usage).hour_used, (a.usage).day_used, (a.usage).week_used, (a.usage).month_used
+        );
+      else
+        foreach t in array a.tags loop
+          if t.tag_id = a.limits[i].tag_id then
+            a.limits[i].tokens_used := tollgate.of_duration(
+              a.limits[i].duration, t.hour_used, t.day_used, t.week_used, t.month_used
+            );
+          end if;
+        end loop;
+      end if;
+    end loop;
+    if a.quota_id is not null then
+      a.quota := tollgate.quota_at(a);
+    end if;
+    if cardinality(a.holds) > 0 then
+      a := tollgate.hold_aside(a);
+    end if;
+    if a.quota_id is not null and a.payment_status = 'active' then
+      a.quota_left := greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held);
+    end if;
+    foreach g in array a.grants loop
+      a.grants_left := a.grants_left + g.tokens_left;
+    end loop;
+    return next a;
+  end loop;
+end;
+$$;
+
+comment on function tollgate.accounts_at(uuid, uuid[], text[], uuid[], timestamptz, bigint) is
+  'The accounts of users of one project, in the order of their ids, at an instant or at their last transfer where that is later. Of tags, and of restrictions of tags, only those named. A user that does not exist yet gets the account that first use would create, or none where the project has no default plan. p_but_hold leaves out one hold.';
+
+create function tollgate.limit_json(p_limit tollgate.limit_state)
 returns jsonb
 language plpgsql
 stable
@@ -257,27 +371,30 @@ security invoker
 set search_path = ''
 as $$
 begin
+  if p_limit.max_tokens is null then
+    return null;
+  end if;
   return jsonb_build_object(
-    'tag', p_state.tag,
-    'max_tokens', p_state.max_tokens,
-    'duration', p_state.duration,
-    'used', p_state.tokens_used + p_tokens,
-    'left', greatest(0, p_state.max_tokens - p_state.tokens_used - p_tokens),
-    'resets_at', p_state.resets_at
+    'tag', p_limit.tag,
+    'max_tokens', p_limit.max_tokens,
+    'duration', p_limit.duration,
+    'used', p_limit.tokens_used,
+    'held', p_limit.tokens_held,
+    'left', greatest(0, p_limit.max_tokens - p_limit.tokens_used - p_limit.tokens_held),
+    'resets_at', p_limit.resets_at
   );
 end;
 $$;
 
-comment on function tollgate.limit_json(tollgate.limit_state, bigint) is
-  'A restriction as callers see it, after so many more tokens.';
+comment on function tollgate.limit_json(tollgate.limit_state) is 'A restriction as callers see it; null for none.';
 
 revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.count_usage(uuid, uuid, timestamptz, timestamptz, timestamptz, timestamptz),
 tollgate.usage_at(public.user_usage, text, timestamptz),
-tollgate.tag_usage_at(public.user_usage, uuid),
-tollgate.quota_at(tollgate.accounts, timestamptz),
-tollgate.grants_left(uuid, timestamptz),
-tollgate.limit_state(public.plan_restrictions, public.user_usage, public.user_tag_usage),
-tollgate.limit_json(tollgate.limit_state, bigint)
+tollgate.tag_usage_at(public.user_tag_usage, public.user_usage),
+tollgate.quota_at(tollgate.account),
+tollgate.hold_aside(tollgate.account),
+tollgate.accounts_at(uuid, uuid[], text[], uuid[], timestamptz, bigint),
+tollgate.limit_json(tollgate.limit_state)
 to tollgate_kernel;

@@ -1,28 +1,113 @@
 -- The kernel: one call checks, deducts, records and answers.
+--
+-- lock the user -> read the account (accounts_at) -> decide -> book, in memory -> record. Checking
+-- stops before the last step, a batch does the middle ones for each item, and a hold, a settlement,
+-- a refund go through the same steps: so every rule is written once.
 
-create type tollgate.receipt as (
+create type public.consume_mode as enum ('all_or_nothing', 'up_to');
+comment on type public.consume_mode is
+  'all_or_nothing: all of the tokens, or a denial. up_to: as many as there are, at least 1, or a denial.';
+
+create type public.receipt as (
   success boolean,
+  tokens_requested bigint,
   tokens_consumed bigint,
   base_quota_used bigint,
   grants_used bigint,
   message text,
   reason text,
+  hint text,
+  shortfall bigint,
   retry_at timestamptz,
+  user_id text,
   quota_left bigint,
   grants_left bigint,
+  tokens_held bigint,
+  sources jsonb,
   nearest_limit jsonb,
   transfer_number bigint,
   request_id text,
   replayed boolean,
-  user_id uuid,
   created_at timestamptz
 );
 
-comment on type tollgate.receipt is 'The answer to a consumption, applied or denied.';
+comment on type public.receipt is
+  'The answer to a consumption, applied or denied. Amounts are tokens. Of a denial: reason for programs, hint with the remedy, shortfall with how many tokens are lacking, retry_at where waiting helps.';
 
--- What the rules need to know of a user, from the configuration tables.
+create type tollgate.request as (
+  position integer,
+  user_id uuid,
+  external_id text,
+  tokens bigint,
+  mode public.consume_mode,
+  tag_id uuid,
+  metadata jsonb,
+  request_id text,
+  request_hash bigint,
+  unknown_tag text
+);
+
+comment on type tollgate.request is 'One consumption that is asked for.';
+
+create type tollgate.decision as (
+  tokens bigint,
+  from_quota bigint,
+  from_grants bigint,
+  nearest_limit tollgate.limit_state,
+  reason text,
+  message text,
+  hint text,
+  shortfall bigint,
+  retry_at timestamptz
+);
+
+comment on type tollgate.decision is
+  'What a request may take, and from where; or, with a reason, why it may not, and what would help.';
+
+create type tollgate.booking as (account tollgate.account, transfer public.token_transfers);
+
+comment on type tollgate.booking is 'A transfer, and the account after it.';
+
+create type tollgate.attempt as (
+  account tollgate.account,
+  transfer public.token_transfers,
+  sources public.token_source[],
+  receipt public.receipt
+);
+
+comment on type tollgate.attempt is
+  'A request that was answered in memory: the account after it, and what is to be recorded, if anything.';
+
+create function tollgate.problem_of(
+  p_external_user_id text, p_tokens bigint, p_metadata jsonb, p_request_id text, p_minimum bigint default 1
+)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_external_user_id is null or char_length(p_external_user_id) not between 1 and 255 then
+    return 'The external user id must have 1 to 255 characters';
+  elsif p_tokens is null or p_tokens not between p_minimum and 1000000000000000 then
+    return format('The number of tokens must be a whole number from %s to 1000000000000000', p_minimum);
+  elsif p_metadata is not null and jsonb_typeof(p_metadata) <> 'object' then
+    return 'metadata must be a JSON object';
+  elsif p_metadata is not null and octet_length(p_metadata::text) > 16384 then
+    return 'metadata must not be longer than 16384 bytes';
+  elsif p_request_id !~ '^[\x20-\x7e]{1,255}$' then
+    return 'The request id must have 1 to 255 printable ASCII characters';
+  end if;
+  return null;
+end;
+$$;
+
+comment on function tollgate.problem_of(text, bigint, jsonb, text, bigint) is
+  'What is wrong with the arguments of a call, or null.';
+
 create function tollgate.check_request(
-  p_external_user_id text, p_tokens bigint, p_metadata jsonb, p_request_id text
+  p_external_user_id text, p_tokens bigint, p_metadata jsonb, p_request_id text, p_minimum bigint default 1
 )
 returns void
 language plpgsql
@@ -31,31 +116,44 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_problem text;
+  v_problem constant text := tollgate.problem_of(
+    p_external_user_id, p_tokens, p_metadata, p_request_id, p_minimum
+  );
 begin
-  if p_external_user_id is null or char_length(p_external_user_id) not between 1 and 255 then
-    v_problem := 'The external user id must have 1 to 255 characters';
-  elsif p_tokens is null or p_tokens not between 1 and 1000000000000000 then
-    v_problem := 'The number of tokens must be a whole number from 1 to 1000000000000000';
-  elsif p_metadata is not null and jsonb_typeof(p_metadata) <> 'object' then
-    v_problem := 'metadata must be a JSON object';
-  elsif p_metadata is not null and octet_length(p_metadata::text) > 16384 then
-    v_problem := 'metadata must not be longer than 16384 bytes';
-  elsif p_request_id is not null and char_length(p_request_id) not between 1 and 255 then
-    v_problem := 'The request id must have 1 to 255 characters';
-  else
-    return;
+  if v_problem is not null then
+    raise exception using
+      errcode = 'TG001', message = v_problem, hint = 'Correct the argument and call again; nothing was written.';
   end if;
-  raise exception using
-    errcode = 'TG001', message = v_problem, hint = 'Correct the argument and call again; nothing was written.';
 end;
 $$;
 
-comment on function tollgate.check_request(text, bigint, jsonb, text) is
+comment on function tollgate.check_request(text, bigint, jsonb, text, bigint) is
   'Refuses arguments out of range with TG001.';
 
+create function tollgate.refuse_unknown_user(p_project_id uuid, p_external_user_id text)
+returns void
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  if not exists (select from public.projects p where p.id = p_project_id) then
+    raise exception using
+      errcode = 'TG009', message = 'The project is not known', hint = 'Check the project id.';
+  end if;
+  raise exception using
+    errcode = 'TG004',
+    message = format('The user %L is not known in this project', p_external_user_id),
+    hint = 'Insert the user into tracked_users, or give the project a default plan: then first use creates users.';
+end;
+$$;
+
+comment on function tollgate.refuse_unknown_user(uuid, text) is
+  'Says that a user is not known, TG004, or that the project is not, TG009.';
+
 create function tollgate.create_user(p_project_id uuid, p_external_user_id text, p_at timestamptz)
-returns boolean
+returns void
 language plpgsql
 volatile
 security invoker
@@ -65,134 +163,515 @@ declare
   v_plan_id uuid;
 begin
   select p.default_plan_id into v_plan_id from public.projects p where p.id = p_project_id;
-  if not found then
-    raise exception using
-      errcode = 'TG009', message = 'The project is not known', hint = 'Check the project id.';
-  elsif v_plan_id is null then
-    raise exception using
-      errcode = 'TG004',
-      message = format('The user %L is not known in this project', p_external_user_id),
-      hint = 'Insert the user into tracked_users, or give the project a default plan: then first use creates users.';
+  if v_plan_id is null then
+    perform tollgate.refuse_unknown_user(p_project_id, p_external_user_id);
   end if;
   insert into public.tracked_users (project_id, external_id, plan_id, billing_anchor, created_at)
   values (p_project_id, p_external_user_id, v_plan_id, p_at, p_at)
   on conflict (id) do nothing;
-  return found;
+  if not found then
+    -- Calls of the kernel hold the user's lock, so it was somebody in Studio.
+    raise exception using
+      errcode = 'serialization_failure',
+      message = 'The user was created by hand while this call was about to',
+      hint = 'Call again; nothing was written.';
+  end if;
 end;
 $$;
 
 comment on function tollgate.create_user(uuid, text, timestamptz) is
-  'Creates a user on the project''s default plan; false where another call just did. Raises TG004, TG009.';
+  'Creates a user, whose lock the caller holds, on the project''s default plan. Raises TG004, TG009.';
 
-create function tollgate.receipt_of(p_transfer public.token_transfers, p_replayed boolean)
-returns tollgate.receipt
+create function tollgate.lock_user(p_user_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform from public.user_usage u where u.user_id = p_user_id for no key update;
+  if found then
+    return true;
+  end if;
+  -- Of two calls that are the user's first, one waits here, and then finds the user.
+  perform pg_advisory_xact_lock(uuid_hash_extended(p_user_id, 0));
+  perform from public.user_usage u where u.user_id = p_user_id for no key update;
+  return found;
+end;
+$$;
+
+comment on function tollgate.lock_user(uuid) is
+  'Makes a user''s calls queue until the end of the transaction; false where the user does not exist yet. Lock alone, read afterwards: a statement that waited for a lock re-reads only the locked row.';
+
+create function tollgate.limit_frees_at(
+  p_account tollgate.account, p_limit tollgate.limit_state, p_tokens bigint
+)
+returns timestamptz
 language plpgsql
 immutable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_left bigint := p_limit.max_tokens - p_limit.tokens_used - p_limit.tokens_held;
+  h public.token_holds;
 begin
-  return row(
-    true,
-    - p_transfer.amount,
-    p_transfer.base_quota_used,
-    p_transfer.grants_used,
-    format(
-      'Consumed %s tokens: %s from base quota, %s from grants',
-      - p_transfer.amount, p_transfer.base_quota_used, p_transfer.grants_used
-    ),
-    null,
-    null,
-    p_transfer.quota_left,
-    p_transfer.grants_left,
-    p_transfer.nearest_limit,
-    p_transfer.transfer_number,
-    p_transfer.request_id,
-    p_replayed,
-    p_transfer.user_id,
-    p_transfer.created_at
-  )::tollgate.receipt;
+  if p_tokens > p_limit.max_tokens then
+    return 'infinity';
+  end if;
+  foreach h in array p_account.holds loop
+    exit when h.expires_at >= p_limit.resets_at;
+    if coalesce(p_limit.tag_id = h.tag_id, p_limit.tag_id is null) and h.created_at >= p_limit.starts_at then
+      v_left := v_left + h.token_amount;
+      if v_left >= p_tokens then
+        return h.expires_at;
+      end if;
+    end if;
+  end loop;
+  return p_limit.resets_at;
 end;
 $$;
 
-comment on function tollgate.receipt_of(public.token_transfers, boolean) is
-  'The receipt of an applied consumption, the same at first and on replay.';
+comment on function tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint) is
+  'When a restriction has room for so many tokens at the latest: when enough holds have expired, or its window ends; infinity where they are more than it ever allows.';
 
-create function tollgate.denial_of(
-  p_transfer public.token_transfers,
-  p_account tollgate.accounts,
-  p_limit tollgate.limit_state,
-  p_quota_used bigint,
-  p_quota_resets_at timestamptz
+create function tollgate.tokens_return_at(p_account tollgate.account, p_tokens bigint)
+returns timestamptz
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_period_end constant timestamptz := (p_account.quota).period_end;
+  v_missing bigint := p_tokens - p_account.quota_left - p_account.grants_left;
+  v_then bigint := p_account.quota_amount;
+  h public.token_holds;
+  s public.token_source;
+  g tollgate.grant_state;
+begin
+  foreach h in array p_account.holds loop
+    foreach s in array h.sources loop
+      if s.grant_id is null then
+        if p_account.payment_status = 'active' and h.expires_at < v_period_end
+          and h.quota_id = (p_account.quota).quota_id
+          and h.quota_period_start = (p_account.quota).period_start then
+          v_missing := v_missing - s.tokens;
+        end if;
+      elsif exists (
+        select from unnest(p_account.grants) f
+        where f.id = s.grant_id and coalesce(f.expires_at, 'infinity') > h.expires_at
+      ) then
+        v_missing := v_missing - s.tokens;
+      end if;
+    end loop;
+    if v_missing <= 0 then
+      return h.expires_at;
+    end if;
+  end loop;
+
+  if p_account.payment_status = 'active' then
+    foreach g in array p_account.grants loop
+      if coalesce(g.expires_at, 'infinity') > v_period_end then
+        v_then := v_then + g.tokens_left;
+      end if;
+    end loop;
+    if v_then >= p_tokens then
+      return v_period_end;
+    end if;
+  end if;
+  return null;
+end;
+$$;
+
+comment on function tollgate.tokens_return_at(tollgate.account, bigint) is
+  'When a user who has too few tokens may have so many: when enough open holds have expired, or a new quota period begins; null where waiting alone does not help.';
+
+create function tollgate.decide(
+  p_account tollgate.account, p_tokens bigint, p_mode public.consume_mode, p_tag_id uuid
 )
-returns tollgate.receipt
+returns tollgate.decision
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  a constant tollgate.account := p_account;
+  d tollgate.decision;
+  l tollgate.limit_state;
+  v_left bigint;
+  v_least_left bigint;
+  v_frees_at timestamptz;
+begin
+  d.tokens := p_tokens;
+  if p_mode = 'up_to' then
+    d.tokens := least(d.tokens, a.quota_left + a.grants_left);
+    foreach l in array a.limits loop
+      if l.tag_id is null or l.tag_id = p_tag_id then
+        d.tokens := least(d.tokens, l.max_tokens - l.tokens_used - l.tokens_held);
+      end if;
+    end loop;
+    d.tokens := greatest(d.tokens, 1);
+  end if;
+
+  -- One restriction decides: of those exceeded the last to let this call through, else the nearest.
+  foreach l in array a.limits loop
+    continue when l.tag_id is not null and l.tag_id is distinct from p_tag_id;
+    v_left := l.max_tokens - l.tokens_used - l.tokens_held;
+    if v_left < d.tokens then
+      v_frees_at := tollgate.limit_frees_at(a, l, d.tokens);
+      if d.reason is null or v_frees_at > d.retry_at or v_frees_at = d.retry_at and v_left < v_least_left then
+        d.reason := 'restriction_exceeded';
+        d.nearest_limit := l;
+        d.retry_at := v_frees_at;
+        v_least_left := v_left;
+      end if;
+    elsif d.reason is null and (v_least_left is null or v_left < v_least_left) then
+      d.nearest_limit := l;
+      v_least_left := v_left;
+    end if;
+  end loop;
+
+  d.from_quota := least(d.tokens, a.quota_left);
+  d.from_grants := d.tokens - d.from_quota;
+  if d.reason is not null then
+    l := d.nearest_limit;
+    d.shortfall := d.tokens - greatest(0, v_least_left);
+    d.message := format(
+      'Limit reached: %s tokens requested, %s of %s per %s left%s',
+      d.tokens, greatest(0, v_least_left), l.max_tokens, substring(l.duration::text from 3), ' for ' || l.tag
+    );
+    if d.retry_at = 'infinity' then
+      d.retry_at := null;
+      d.hint := format('Ask for at most %s tokens a call, or raise the restriction.', l.max_tokens);
+    else
+      d.hint := 'Call again at retry_at, or raise the restriction.';
+    end if;
+  elsif d.from_grants > a.grants_left then
+    d.shortfall := d.from_grants - a.grants_left;
+    if a.payment_status <> 'active'
+      and d.tokens <= greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held) + a.grants_left then
+      d.reason := 'payment_inactive';
+      d.message := format(
+        'Not enough tokens: %s requested, and base quota is closed while payment is %s', d.tokens, a.payment_status
+      );
+      d.hint := format('Set payment_status to active once the user has paid, or grant %s tokens.', d.shortfall);
+    else
+      d.reason := 'insufficient_tokens';
+      d.message := format(
+        'Not enough tokens: %s requested, %s left', d.tokens, a.quota_left + a.grants_left
+      );
+      d.retry_at := tollgate.tokens_return_at(a, d.tokens);
+      d.hint := format(
+        'Grant %s tokens%s.', d.shortfall, case when d.retry_at is not null then ', or call again at retry_at' end
+      );
+    end if;
+  end if;
+  return d;
+end;
+$$;
+
+comment on function tollgate.decide(tollgate.account, bigint, public.consume_mode, uuid) is
+  'The rules: restrictions of the plan that are overall or of the tag, then base quota, then grants. All of the tokens, or with mode up_to as many as there are, at least 1.';
+
+create function tollgate.split(p_account tollgate.account, p_decision tollgate.decision)
+returns public.token_source[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_needed bigint := p_decision.from_grants;
+  v_taken bigint;
+  v_sources public.token_source[] := '{}';
+  g tollgate.grant_state;
+begin
+  if p_decision.from_quota > 0 then
+    v_sources := array[
+      row(null, p_decision.from_quota, p_account.quota_left - p_decision.from_quota)::public.token_source
+    ];
+  end if;
+  foreach g in array p_account.grants loop
+    exit when v_needed = 0;
+    v_taken := least(v_needed, g.tokens_left);
+    if v_taken > 0 then
+      v_sources := v_sources || row(g.id, v_taken, g.tokens_left - v_taken)::public.token_source;
+      v_needed := v_needed - v_taken;
+    end if;
+  end loop;
+  return v_sources;
+end;
+$$;
+
+comment on function tollgate.split(tollgate.account, tollgate.decision) is
+  'The sources that pay, in order: base quota, then grants first in, first out by expiry, never-expiring last.';
+
+create function tollgate.book(
+  p_account tollgate.account, p_transfer public.token_transfers, p_sources public.token_source[]
+)
+returns tollgate.booking
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  a tollgate.account := p_account;
+  u public.user_usage := a.usage;
+  t public.token_transfers := p_transfer;
+  v_is_hold constant boolean := t.transaction_type = 'hold';
+  v_counted_at constant timestamptz := coalesce(t.counted_at, a.at);
+  v_tokens constant bigint := - t.amount;
+  v_held bigint := 0;
+  v_tag integer;
+  s public.token_source;
+begin
+  u.last_transfer_number := u.last_transfer_number + 1;
+  u.last_transfer_at := a.at;
+
+  foreach s in array p_sources loop
+    if v_is_hold then
+      v_held := v_held + s.tokens;
+    end if;
+    if s.grant_id is not null then
+      for i in 1 .. cardinality(a.grants) loop
+        if a.grants[i].id = s.grant_id then
+          a.grants[i].tokens_left := a.grants[i].tokens_left - s.tokens;
+          a.grants_left := a.grants_left - s.tokens;
+          exit;
+        end if;
+      end loop;
+    elsif t.quota_id = (a.quota).quota_id and t.quota_period_start = (a.quota).period_start then
+      if v_is_hold then
+        a.quota_held := a.quota_held + s.tokens;
+      else
+        a.quota.tokens_used := (a.quota).tokens_used + s.tokens;
+        a.quota.token_amount := greatest((a.quota).token_amount, (a.quota).tokens_used);
+      end if;
+      if a.payment_status = 'active' then
+        a.quota_left := greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held);
+      end if;
+    end if;
+  end loop;
+  a.tokens_held := a.tokens_held + v_held;
+
+  if v_counted_at >= u.hour_start then u.hour_used := u.hour_used + v_tokens; end if;
+  if v_counted_at >= u.day_start then u.day_used := u.day_used + v_tokens; end if;
+  if v_counted_at >= u.week_start then u.week_used := u.week_used + v_tokens; end if;
+  if v_counted_at >= u.month_start then u.month_used := u.month_used + v_tokens; end if;
+  if t.tag_id is not null then
+    for i in 1 .. cardinality(a.tags) loop
+      if a.tags[i].tag_id = t.tag_id then
+        v_tag := i;
+      end if;
+    end loop;
+    if v_tag is null then
+      v_tag := cardinality(a.tags) + 1;
+      a.tags[v_tag] := row(
+        a.user_id, t.tag_id, u.time_zone, u.hour_start, u.day_start, u.week_start, u.month_start, 0, 0, 0, 0
+      )::public.user_tag_usage;
+    end if;
+    if v_counted_at >= u.hour_start then a.tags[v_tag].hour_used := a.tags[v_tag].hour_used + v_tokens; end if;
+    if v_counted_at >= u.day_start then a.tags[v_tag].day_used := a.tags[v_tag].day_used + v_tokens; end if;
+    if v_counted_at >= u.week_start then a.tags[v_tag].week_used := a.tags[v_tag].week_used + v_tokens; end if;
+    if v_counted_at >= u.month_start then a.tags[v_tag].month_used := a.tags[v_tag].month_used + v_tokens; end if;
+  end if;
+  for i in 1 .. cardinality(a.limits) loop
+    if (a.limits[i].tag_id is null or a.limits[i].tag_id = t.tag_id) and v_counted_at >= a.limits[i].starts_at then
+      a.limits[i].tokens_used := a.limits[i].tokens_used + v_tokens;
+      a.limits[i].tokens_held := a.limits[i].tokens_held + v_held;
+    end if;
+  end loop;
+  a.usage := u;
+
+  t.user_id := a.user_id;
+  t.transfer_number := u.last_transfer_number;
+  t.base_quota_used := coalesce(t.base_quota_used, 0);
+  t.grants_used := coalesce(t.grants_used, 0);
+  t.quota_left := a.quota_left;
+  t.grants_left := a.grants_left;
+  t.tokens_held := a.tokens_held;
+  t.created_at := a.at;
+  return row(a, t)::tollgate.booking;
+end;
+$$;
+
+comment on function tollgate.book(tollgate.account, public.token_transfers, public.token_source[]) is
+  'Moves an account on by one transfer, in memory, and completes the transfer: its number, its instant, what is left after it.';
+
+create function tollgate.draws_of(p_transfer public.token_transfers, p_sources public.token_source[])
+returns public.user_token_grants_consume[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_draws public.user_token_grants_consume[] := '{}';
+  s public.token_source;
+begin
+  foreach s in array p_sources loop
+    if s.grant_id is not null then
+      v_draws := v_draws || row(
+        p_transfer.user_id, p_transfer.transfer_number, s.grant_id, s.tokens, s.tokens_left,
+        p_transfer.created_at, cardinality(v_draws) + 1
+      )::public.user_token_grants_consume;
+    end if;
+  end loop;
+  return v_draws;
+end;
+$$;
+
+comment on function tollgate.draws_of(public.token_transfers, public.token_source[]) is
+  'The rows of user_token_grants_consume of a transfer.';
+
+create function tollgate.sources_of(p_transfer public.token_transfers)
+returns public.token_source[]
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_tokens constant bigint := - p_transfer.amount;
-  r tollgate.receipt;
+  v_sources public.token_source[] := '{}';
 begin
-  if p_limit.tokens_used + v_tokens > p_limit.max_tokens then
-    r.reason := 'restriction_exceeded';
-    r.message := format(
-      'Limit reached: %s tokens requested, %s of %s per %s left%s',
-      v_tokens, greatest(0, p_limit.max_tokens - p_limit.tokens_used), p_limit.max_tokens,
-      substring(p_limit.duration::text from 3), ' for ' || p_limit.tag
+  if p_transfer.base_quota_used <> 0 then
+    v_sources := array[row(null, p_transfer.base_quota_used, p_transfer.quota_left)::public.token_source];
+  end if;
+  if p_transfer.grants_used <> 0 then
+    v_sources := v_sources || array(
+      select row(c.user_token_grants_id, c.token_deduction, c.tokens_left)::public.token_source
+      from public.user_token_grants_consume c
+      where c.user_id = p_transfer.user_id and c.transfer_number = p_transfer.transfer_number
+      order by c.position
     );
-    if v_tokens <= p_limit.max_tokens then
-      r.retry_at := p_limit.resets_at;
-    end if;
-  elsif p_transfer.grants_left < 0 then
-    if p_account.payment_status <> 'active'
-      and v_tokens <= greatest(0, p_account.quota_amount - p_quota_used) + p_transfer.grants_used + p_transfer.grants_left then
-      r.reason := 'payment_inactive';
-      r.message := format(
-        'Not enough tokens: %s requested, and base quota is closed while payment is %s',
-        v_tokens, p_account.payment_status
-      );
-    else
-      r.reason := 'insufficient_tokens';
-      r.message := format('Not enough tokens: %s requested, %s left', v_tokens, v_tokens + p_transfer.grants_left);
-      if p_account.payment_status = 'active' and v_tokens <= p_account.quota_amount then
-        r.retry_at := p_quota_resets_at;
-      end if;
-    end if;
-  else
-    return null;
   end if;
-
-  r.success := false;
-  r.tokens_consumed := 0;
-  r.base_quota_used := 0;
-  r.grants_used := 0;
-  r.quota_left := p_transfer.quota_left + p_transfer.base_quota_used;
-  r.grants_left := p_transfer.grants_left + p_transfer.grants_used;
-  if p_limit.max_tokens is not null then
-    r.nearest_limit := tollgate.limit_json(p_limit, 0);
-  end if;
-  r.request_id := p_transfer.request_id;
-  r.replayed := false;
-  r.user_id := p_transfer.user_id;
-  r.created_at := p_transfer.created_at;
-  return r;
+  return v_sources;
 end;
 $$;
 
-comment on function tollgate.denial_of(
-  public.token_transfers, tollgate.accounts, tollgate.limit_state, bigint, timestamptz
-) is
-  'The denial of a transfer that would pass a restriction or overdraw the grants, or null where neither is so.';
+comment on function tollgate.sources_of(public.token_transfers) is
+  'What paid for a transfer, in the order in which it was drawn on, from the audit trail.';
 
-create function tollgate.find_replay(
-  p_user_id uuid,
-  p_request_id text,
-  p_amount bigint,
-  p_tag_id uuid,
-  p_metadata jsonb
+create function tollgate.sources_json(p_sources public.token_source[])
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_json jsonb := '[]';
+  s public.token_source;
+begin
+  foreach s in array p_sources loop
+    if s.grant_id is null then
+      v_json := v_json || jsonb_build_object('type', 'quota', 'tokens', s.tokens, 'left', s.tokens_left);
+    else
+      v_json := v_json
+        || jsonb_build_object('type', 'grant', 'grant_id', s.grant_id, 'tokens', s.tokens, 'left', s.tokens_left);
+    end if;
+  end loop;
+  return v_json;
+end;
+$$;
+
+comment on function tollgate.sources_json(public.token_source[]) is 'Sources as callers see them.';
+
+create function tollgate.receipt_of(
+  p_transfer public.token_transfers,
+  p_external_id text,
+  p_requested bigint,
+  p_sources public.token_source[],
+  p_replayed boolean
 )
+returns public.receipt
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  t constant public.token_transfers := p_transfer;
+begin
+  return row(
+    true,
+    p_requested,
+    - t.amount,
+    t.base_quota_used,
+    t.grants_used,
+    format(
+      'Consumed %s tokens: %s from base quota, %s from grants',
+      case when - t.amount = p_requested then p_requested::text else concat(- t.amount, ' of ', p_requested) end,
+      t.base_quota_used, t.grants_used
+    ),
+    null,
+    null,
+    0,
+    null,
+    p_external_id,
+    t.quota_left,
+    t.grants_left,
+    t.tokens_held,
+    tollgate.sources_json(p_sources),
+    t.nearest_limit,
+    t.transfer_number,
+    t.request_id,
+    p_replayed,
+    t.created_at
+  )::public.receipt;
+end;
+$$;
+
+comment on function tollgate.receipt_of(public.token_transfers, text, bigint, public.token_source[], boolean) is
+  'The receipt of an applied consumption, the same at first and on replay.';
+
+create function tollgate.denial_of(
+  p_account tollgate.account, p_decision tollgate.decision, p_requested bigint, p_request_id text
+)
+returns public.receipt
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a constant tollgate.account := p_account;
+  d constant tollgate.decision := p_decision;
+begin
+  return row(
+    false, p_requested, 0, 0, 0, d.message, d.reason, d.hint, d.shortfall, d.retry_at, a.external_id,
+    a.quota_left, a.grants_left, a.tokens_held, '[]'::jsonb, tollgate.limit_json(d.nearest_limit),
+    null, p_request_id, false, a.at
+  )::public.receipt;
+end;
+$$;
+
+comment on function tollgate.denial_of(tollgate.account, tollgate.decision, bigint, text) is
+  'The receipt of a denial: nothing consumed, why, and what would help.';
+
+create function tollgate.refuse_mismatch(p_request_id text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  raise exception using
+    errcode = 'TG006',
+    message = format('The request id %L was used for another request of this user', p_request_id),
+    hint = 'Repeat a request with exactly the same parameters, or use a new request id.';
+end;
+$$;
+
+comment on function tollgate.refuse_mismatch(text) is
+  'Says that a request id was applied with other parameters, TG006.';
+
+create function tollgate.find_replay(p_user_id uuid, p_request_id text, p_request_hash bigint)
 returns public.token_transfers
 language plpgsql
 stable
@@ -207,25 +686,89 @@ begin
   end if;
   select * into v_transfer from public.token_transfers t
   where t.user_id = p_user_id and t.request_id = p_request_id;
-  if found and (
-    v_transfer.amount <> p_amount
-    or v_transfer.tag_id is distinct from p_tag_id
-    or v_transfer.metadata is distinct from p_metadata
-  ) then
-    raise exception using
-      errcode = 'TG006',
-      message = format('The request id %L was used for another request of this user', p_request_id),
-      hint = 'Repeat a request with exactly the same parameters, or use a new request id.';
+  if found and v_transfer.request_hash is distinct from p_request_hash then
+    perform tollgate.refuse_mismatch(p_request_id);
   end if;
   return v_transfer;
 end;
 $$;
 
-comment on function tollgate.find_replay(uuid, text, bigint, uuid, jsonb) is
+comment on function tollgate.find_replay(uuid, text, bigint) is
   'The transfer to which a request id was applied before, or null. Raises TG006 where it was another request.';
 
-create function tollgate.draw_grants(
-  p_user_id uuid, p_transfer_number bigint, p_tokens bigint, p_at timestamptz
+create function tollgate.consume_hash(p_request tollgate.request)
+returns bigint
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return hash_record_extended(
+    row(
+      'consumption'::text, p_request.tokens, p_request.mode = 'up_to', p_request.tag_id, p_request.metadata
+    ), 0
+  );
+end;
+$$;
+
+comment on function tollgate.consume_hash(tollgate.request) is
+  'The request_hash of a consumption: equal for equal parameters, in a batch or alone.';
+
+create function tollgate.attempt(p_account tollgate.account, p_request tollgate.request)
+returns tollgate.attempt
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a constant tollgate.account := p_account;
+  q constant tollgate.request := p_request;
+  d constant tollgate.decision := tollgate.decide(a, q.tokens, q.mode, q.tag_id);
+  l tollgate.limit_state := d.nearest_limit;
+  t public.token_transfers;
+  v_sources public.token_source[];
+  v_booking tollgate.booking;
+begin
+  if d.reason is not null then
+    return row(a, null, null, tollgate.denial_of(a, d, q.tokens, q.request_id))::tollgate.attempt;
+  end if;
+  t.amount := - d.tokens;
+  t.transaction_type := 'consumption';
+  t.tag_id := q.tag_id;
+  t.base_quota_used := d.from_quota;
+  t.grants_used := d.from_grants;
+  t.request_id := q.request_id;
+  t.request_hash := q.request_hash;
+  t.metadata := q.metadata;
+  if d.from_quota > 0 then
+    t.quota_id := a.quota_id;
+    t.quota_period_start := (a.quota).period_start;
+  end if;
+  l.tokens_used := l.tokens_used + d.tokens;
+  t.nearest_limit := tollgate.limit_json(l);
+  v_sources := tollgate.split(a, d);
+  v_booking := tollgate.book(a, t, v_sources);
+  return row(
+    v_booking.account,
+    v_booking.transfer,
+    v_sources,
+    tollgate.receipt_of(v_booking.transfer, a.external_id, q.tokens, v_sources, false)
+  )::tollgate.attempt;
+end;
+$$;
+
+comment on function tollgate.attempt(tollgate.account, tollgate.request) is
+  'Answers a request, in memory: nothing is read or written.';
+
+create function tollgate.record(
+  p_transfers public.token_transfers[],
+  p_draws public.user_token_grants_consume[],
+  p_usages public.user_usage[],
+  p_tags public.user_tag_usage[],
+  p_quotas public.user_quota_usage[],
+  p_only_grants_in_force boolean default true
 )
 returns void
 language plpgsql
@@ -234,125 +777,129 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_needed bigint := p_tokens;
-  v_taken bigint;
-  v_grant record;
+  v_rows bigint;
+  v_grants bigint;
 begin
-  for v_grant in
-    select g.id, g.token_amount - g.tokens_used as tokens_left
-    from public.user_token_grants g
-    where g.user_id = p_user_id and not g.is_spent and coalesce(g.expires_at, 'infinity') > p_at
-    order by coalesce(g.expires_at, 'infinity'), g.created_at, g.id
-  loop
-    v_taken := least(v_needed, v_grant.tokens_left);
-    update public.user_token_grants g
-    set tokens_used = g.tokens_used + v_taken, is_spent = (v_taken = v_grant.tokens_left)
-    where g.user_id = p_user_id and g.id = v_grant.id;
-    insert into public.user_token_grants_consume
-      (user_id, transfer_number, user_token_grants_id, token_deduction, created_at)
-    values (p_user_id, p_transfer_number, v_grant.id, v_taken, p_at);
-    v_needed := v_needed - v_taken;
-    exit when v_needed = 0;
-  end loop;
-  if v_needed > 0 then
-    raise exception using
-      errcode = 'serialization_failure',
-      message = 'A grant was ended by hand while this call drew on it',
-      hint = 'Call again; nothing was written.';
+  if cardinality(p_quotas) > 0 then
+    update public.user_quota_usage q
+    set tokens_used = n.tokens_used, token_amount = n.token_amount
+    from unnest(p_quotas) n
+    where q.user_id = n.user_id and q.quota_id = n.quota_id and q.period_start = n.period_start;
+    get diagnostics v_rows = row_count;
+    if v_rows < cardinality(p_quotas) then
+      insert into public.user_quota_usage select * from unnest(p_quotas) on conflict do nothing;
+    end if;
   end if;
-end;
-$$;
 
-comment on function tollgate.draw_grants(uuid, bigint, bigint, timestamptz) is
-  'Takes tokens from the grants in force, first in, first out by expiry, never-expiring last.';
-
-create function tollgate.draw_quota(
-  p_account tollgate.accounts, p_tokens bigint, p_period_start timestamptz, p_period_end timestamptz
-)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
-  update public.user_quota_usage q
-  set tokens_used = q.tokens_used + p_tokens, token_amount = p_account.quota_amount
-  where q.user_id = p_account.user_id
-    and q.quota_id = p_account.quota_id
-    and q.period_start = p_period_start;
-  if not found then
-    insert into public.user_quota_usage
-      (user_id, quota_id, period_start, period_end, token_amount, tokens_used)
-    values (
-      p_account.user_id, p_account.quota_id, p_period_start, p_period_end,
-      p_account.quota_amount, p_tokens
-    );
+  if cardinality(p_draws) > 0 then
+    with drawn as (
+      select d.user_id, d.user_token_grants_id as id, sum(d.token_deduction)::bigint as tokens, max(d.created_at) as at
+      from unnest(p_draws) d
+      group by d.user_id, d.user_token_grants_id
+    ),
+    updated as (
+      update public.user_token_grants g
+      set tokens_used = g.tokens_used + d.tokens, is_spent = (g.tokens_used + d.tokens = g.token_amount)
+      from drawn d
+      where g.user_id = d.user_id and g.id = d.id
+        and (not p_only_grants_in_force or coalesce(g.expires_at, 'infinity') > d.at)
+      returning 1
+    )
+    select (select count(*) from drawn), (select count(*) from updated) into v_grants, v_rows;
+    if v_rows < v_grants then
+      raise exception using
+        errcode = 'serialization_failure',
+        message = 'A grant was ended by hand while this call drew on it',
+        hint = 'Call again; nothing was written.';
+    end if;
+    insert into public.user_token_grants_consume select * from unnest(p_draws);
   end if;
-end;
-$$;
 
-comment on function tollgate.draw_quota(tollgate.accounts, bigint, timestamptz, timestamptz) is
-  'Takes tokens from the base quota of a period.';
+  insert into public.token_transfers select * from unnest(p_transfers);
 
-create function tollgate.save_usage(p_usage public.user_usage, p_tag_usage public.user_tag_usage, p_tokens bigint)
-returns void
-language plpgsql
-volatile
-security invoker
-set search_path = ''
-as $$
-begin
   update public.user_usage u
   set
-    time_zone = p_usage.time_zone,
-    hour_start = p_usage.hour_start,
-    day_start = p_usage.day_start,
-    week_start = p_usage.week_start,
-    month_start = p_usage.month_start,
-    hour_end = p_usage.hour_end,
-    day_end = p_usage.day_end,
-    week_end = p_usage.week_end,
-    month_end = p_usage.month_end,
-    hour_used = p_usage.hour_used + p_tokens,
-    day_used = p_usage.day_used + p_tokens,
-    week_used = p_usage.week_used + p_tokens,
-    month_used = p_usage.month_used + p_tokens,
-    last_transfer_number = p_usage.last_transfer_number,
-    last_transfer_at = p_usage.last_transfer_at
-  where u.user_id = p_usage.user_id;
+    time_zone = n.time_zone,
+    hour_start = n.hour_start,
+    day_start = n.day_start,
+    week_start = n.week_start,
+    month_start = n.month_start,
+    hour_end = n.hour_end,
+    day_end = n.day_end,
+    week_end = n.week_end,
+    month_end = n.month_end,
+    hour_used = n.hour_used,
+    day_used = n.day_used,
+    week_used = n.week_used,
+    month_used = n.month_used,
+    last_transfer_number = n.last_transfer_number,
+    last_transfer_at = n.last_transfer_at
+  from unnest(p_usages) n
+  where u.user_id = n.user_id;
 
-  if p_tag_usage.tag_id is null then
-    return;
-  end if;
-  update public.user_tag_usage t
-  set
-    time_zone = p_tag_usage.time_zone,
-    hour_start = p_tag_usage.hour_start,
-    day_start = p_tag_usage.day_start,
-    week_start = p_tag_usage.week_start,
-    month_start = p_tag_usage.month_start,
-    hour_used = p_tag_usage.hour_used + p_tokens,
-    day_used = p_tag_usage.day_used + p_tokens,
-    week_used = p_tag_usage.week_used + p_tokens,
-    month_used = p_tag_usage.month_used + p_tokens
-  where t.user_id = p_tag_usage.user_id and t.tag_id = p_tag_usage.tag_id;
-  if not found then
-    insert into public.user_tag_usage (
-      user_id, tag_id, time_zone, hour_start, day_start, week_start, month_start,
-      hour_used, day_used, week_used, month_used
-    )
-    values (
-      p_tag_usage.user_id, p_tag_usage.tag_id, p_tag_usage.time_zone,
-      p_tag_usage.hour_start, p_tag_usage.day_start, p_tag_usage.week_start, p_tag_usage.month_start,
-      p_tokens, p_tokens, p_tokens, p_tokens
-    );
+  if cardinality(p_tags) > 0 then
+    update public.user_tag_usage t
+    set
+      time_zone = n.time_zone,
+      hour_start = n.hour_start,
+      day_start = n.day_start,
+      week_start = n.week_start,
+      month_start = n.month_start,
+      hour_used = n.hour_used,
+      day_used = n.day_used,
+      week_used = n.week_used,
+      month_used = n.month_used
+    from unnest(p_tags) n
+    where t.user_id = n.user_id and t.tag_id = n.tag_id;
+    get diagnostics v_rows = row_count;
+    if v_rows < cardinality(p_tags) then
+      insert into public.user_tag_usage select * from unnest(p_tags) on conflict do nothing;
+    end if;
   end if;
 end;
 $$;
 
-comment on function tollgate.save_usage(public.user_usage, public.user_tag_usage, bigint) is
-  'Adds tokens to the running state of the windows, overall and of the tag, if any.';
+comment on function tollgate.record(
+  public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
+  public.user_tag_usage[], public.user_quota_usage[], boolean
+) is
+  'Writes transfers and the running state after them, set by set. Refuses with serialization_failure to draw on a grant that has been ended since it was read, but for settling holds, which outlive their grants.';
+
+create function tollgate.account_for(
+  p_project_id uuid, p_user_id uuid, p_external_user_id text, p_tag_id uuid, p_at timestamptz,
+  p_but_hold bigint default null
+)
+returns tollgate.account
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a tollgate.account;
+begin
+  select * into a
+  from tollgate.accounts_at(
+    p_project_id, array[p_user_id], array[p_external_user_id], array[p_tag_id],
+    coalesce(p_at, clock_timestamp()), p_but_hold
+  );
+  if not found then
+    perform tollgate.refuse_unknown_user(p_project_id, p_external_user_id);
+  end if;
+  -- A tag that the user has used before is known: tags with history cannot be deleted.
+  if p_tag_id is not null and cardinality(a.tags) = 0
+    and not exists (select from public.tags t where t.id = p_tag_id and t.project_id = p_project_id) then
+    raise exception using
+      errcode = 'TG005',
+      message = 'The tag is not known in this project',
+      hint = 'Insert it into tags first, or correct the id.';
+  end if;
+  return a;
+end;
+$$;
+
+comment on function tollgate.account_for(uuid, uuid, text, uuid, timestamptz, bigint) is
+  'One user''s account, now or at p_at. Raises TG004, TG005, TG009.';
 
 create function tollgate.consume(
   p_project_id uuid,
@@ -361,9 +908,11 @@ create function tollgate.consume(
   p_tag_id uuid,
   p_metadata jsonb,
   p_request_id text,
-  p_at timestamptz default null
+  p_at timestamptz default null,
+  p_mode public.consume_mode default 'all_or_nothing',
+  p_check_only boolean default false
 )
-returns tollgate.receipt
+returns public.receipt
 language plpgsql
 volatile
 security definer
@@ -372,109 +921,56 @@ set enable_seqscan = off
 as $$
 declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
-  v_created boolean := false;
-  v_at timestamptz;
-  v_account tollgate.accounts;
-  v_usage public.user_usage;
-  v_tag_usage public.user_tag_usage;
-  v_limit tollgate.limit_state;
-  v_quota record;
-  v_from_quota bigint;
-  v_from_grants bigint;
-  v_transfer public.token_transfers;
-  v_denial tollgate.receipt;
+  v_exists boolean;
+  v_request tollgate.request;
+  v_attempt tollgate.attempt;
+  t public.token_transfers;
 begin
   perform tollgate.require_consumer(v_user_id);
   perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
-
-  -- Lock alone, read afterwards: a statement that waited for a lock re-reads only the locked row.
-  select * into v_usage from public.user_usage u where u.user_id = v_user_id for no key update;
-  if not found then
-    v_created := tollgate.create_user(p_project_id, p_external_user_id, coalesce(p_at, clock_timestamp()));
-    select * into strict v_usage from public.user_usage u where u.user_id = v_user_id for no key update;
+  if not p_check_only then
+    v_exists := tollgate.lock_user(v_user_id);
   end if;
 
-  v_transfer := tollgate.find_replay(v_user_id, p_request_id, - p_tokens, p_tag_id, p_metadata);
-  if v_transfer.user_id is not null then
-    return tollgate.receipt_of(v_transfer, true);
+  v_request.tokens := p_tokens;
+  v_request.mode := p_mode;
+  v_request.tag_id := p_tag_id;
+  v_request.metadata := p_metadata;
+  v_request.request_id := p_request_id;
+  v_request.request_hash := tollgate.consume_hash(v_request);
+  t := tollgate.find_replay(v_user_id, p_request_id, v_request.request_hash);
+  if t.user_id is not null then
+    return tollgate.receipt_of(t, p_external_user_id, p_tokens, tollgate.sources_of(t), true);
   end if;
 
-  -- One instant for the whole call, read under the lock; a user's time never runs backwards.
-  v_at := greatest(coalesce(p_at, clock_timestamp()), v_usage.last_transfer_at);
-  select * into strict v_account from tollgate.accounts a where a.user_id = v_user_id;
-  v_usage := tollgate.usage_at(v_usage, v_account.time_zone, v_at);
-  if p_tag_id is not null then
-    perform from public.tags t where t.id = p_tag_id and t.project_id = p_project_id;
-    if not found then
-      raise exception using
-        errcode = 'TG005',
-        message = 'The tag is not known in this project',
-        hint = 'Insert it into tags first, or correct the id.';
+  v_attempt := tollgate.attempt(
+    tollgate.account_for(p_project_id, v_user_id, p_external_user_id, p_tag_id, p_at), v_request
+  );
+  t := v_attempt.transfer;
+  if t.user_id is not null and not p_check_only then
+    if not v_exists then
+      perform tollgate.create_user(p_project_id, p_external_user_id, t.created_at);
     end if;
-    v_tag_usage := tollgate.tag_usage_at(v_usage, p_tag_id);
+    perform tollgate.record(
+      array[t],
+      tollgate.draws_of(t, v_attempt.sources),
+      array[(v_attempt.account).usage],
+      (v_attempt.account).tags,
+      case when t.base_quota_used > 0 then array[(v_attempt.account).quota] end
+    );
   end if;
-
-  -- One restriction decides: of those exceeded the last to let this call through, else the nearest.
-  select s.* into v_limit
-  from public.plan_restrictions r
-  cross join lateral tollgate.limit_state(r, v_usage, v_tag_usage) s
-  where r.plan_id = v_account.plan_id and (r.tag_id is null or r.tag_id = p_tag_id)
-  order by
-    s.tokens_used + p_tokens > s.max_tokens desc,
-    p_tokens > s.max_tokens desc,
-    case when s.tokens_used + p_tokens > s.max_tokens then s.resets_at end desc,
-    s.max_tokens - s.tokens_used
-  limit 1;
-
-  v_quota := tollgate.quota_at(v_account, v_at);
-  v_from_quota := least(p_tokens, v_quota.tokens_left);
-  v_from_grants := p_tokens - v_from_quota;
-
-  v_transfer.user_id := v_user_id;
-  v_transfer.transfer_number := v_usage.last_transfer_number + 1;
-  v_transfer.amount := - p_tokens;
-  v_transfer.transaction_type := 'consumption';
-  v_transfer.tag_id := p_tag_id;
-  v_transfer.base_quota_used := v_from_quota;
-  v_transfer.grants_used := v_from_grants;
-  v_transfer.quota_left := v_quota.tokens_left - v_from_quota;
-  v_transfer.grants_left := tollgate.grants_left(v_user_id, v_at) - v_from_grants;
-  v_transfer.request_id := p_request_id;
-  v_transfer.metadata := p_metadata;
-  v_transfer.created_at := v_at;
-
-  v_denial := tollgate.denial_of(v_transfer, v_account, v_limit, v_quota.tokens_used, v_quota.period_end);
-  if v_denial.reason is not null then
-    if v_created then
-      delete from public.tracked_users u where u.id = v_user_id;
-    end if;
-    return v_denial;
-  end if;
-
-  if v_from_quota > 0 then
-    v_transfer.quota_id := v_account.quota_id;
-    v_transfer.quota_period_start := v_quota.period_start;
-    perform tollgate.draw_quota(v_account, v_from_quota, v_quota.period_start, v_quota.period_end);
-  end if;
-  if v_from_grants > 0 then
-    perform tollgate.draw_grants(v_user_id, v_transfer.transfer_number, v_from_grants, v_at);
-  end if;
-  if v_limit.max_tokens is not null then
-    v_transfer.nearest_limit := tollgate.limit_json(v_limit, p_tokens);
-  end if;
-  insert into public.token_transfers select v_transfer.*;
-  v_usage.last_transfer_number := v_transfer.transfer_number;
-  v_usage.last_transfer_at := v_at;
-  perform tollgate.save_usage(v_usage, v_tag_usage, p_tokens);
-  return tollgate.receipt_of(v_transfer, false);
+  return v_attempt.receipt;
 end;
 $$;
 
-alter function tollgate.consume(uuid, text, bigint, uuid, jsonb, text, timestamptz) owner to tollgate_kernel;
-comment on function tollgate.consume(uuid, text, bigint, uuid, jsonb, text, timestamptz) is
-  'Takes 1 to 1e15 tokens from a user, all or nothing; an unknown user is created on the project''s default plan. A denial writes nothing. p_at places the call in time, for tests and demo data only. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
+alter function tollgate.consume(uuid, text, bigint, uuid, jsonb, text, timestamptz, public.consume_mode, boolean)
+owner to tollgate_kernel;
+comment on function tollgate.consume(
+  uuid, text, bigint, uuid, jsonb, text, timestamptz, public.consume_mode, boolean
+) is
+  'Takes 1 to 1e15 tokens from a user; an unknown user is created on the project''s default plan. A denial writes nothing. p_check_only answers the same, without locking or writing anything. p_at places the call in time, for tests and demo data only. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
 
-create function tollgate.tag_id(p_project_id uuid, p_name text)
+create function tollgate.tag_id(p_project_id uuid, p_external_user_id text, p_name text)
 returns uuid
 language plpgsql
 stable
@@ -487,6 +983,8 @@ begin
   if p_name is null then
     return null;
   end if;
+  -- Whose user it is not must not learn the project's tags.
+  perform tollgate.require_consumer(tollgate.tracked_user_id(p_project_id, p_external_user_id));
   select t.id into v_id from public.tags t where t.project_id = p_project_id and t.name = p_name;
   if not found then
     raise exception using
@@ -498,51 +996,37 @@ begin
 end;
 $$;
 
-comment on function tollgate.tag_id(uuid, text) is 'The id of a project''s tag, null for null. Raises TG005.';
-
--- Volatile, to see what the statement that calls it has just written.
-create function tollgate.sources_of(p_receipt tollgate.receipt)
-returns jsonb
-language plpgsql
-volatile
-security definer
-set search_path = ''
-as $$
-declare
-  v_sources jsonb := '[]';
-begin
-  if p_receipt.base_quota_used > 0 then
-    v_sources := jsonb_build_array(jsonb_build_object('type', 'quota', 'tokens', p_receipt.base_quota_used));
-  end if;
-  if p_receipt.grants_used > 0 then
-    v_sources := v_sources || (
-      select jsonb_agg(
-        jsonb_build_object('type', 'grant', 'grant_id', c.user_token_grants_id, 'tokens', c.token_deduction)
-        order by coalesce(g.expires_at, 'infinity'), g.created_at, g.id
-      )
-      from public.user_token_grants_consume c
-      join public.user_token_grants g on g.user_id = c.user_id and g.id = c.user_token_grants_id
-      where c.user_id = p_receipt.user_id and c.transfer_number = p_receipt.transfer_number
-    );
-  end if;
-  return v_sources;
-end;
-$$;
-
-comment on function tollgate.sources_of(tollgate.receipt) is
-  'What paid for a consumption, in the order in which it was drawn on.';
+comment on function tollgate.tag_id(uuid, text, text) is
+  'The id of a project''s tag, null for null, for who may consume the user''s tokens. Raises TG004, TG005, TG008.';
 
 revoke all on all functions in schema tollgate from public;
 grant execute on function
-tollgate.check_request(text, bigint, jsonb, text),
+tollgate.problem_of(text, bigint, jsonb, text, bigint),
+tollgate.check_request(text, bigint, jsonb, text, bigint),
+tollgate.refuse_unknown_user(uuid, text),
 tollgate.create_user(uuid, text, timestamptz),
-tollgate.receipt_of(public.token_transfers, boolean),
-tollgate.denial_of(public.token_transfers, tollgate.accounts, tollgate.limit_state, bigint, timestamptz),
-tollgate.find_replay(uuid, text, bigint, uuid, jsonb),
-tollgate.draw_quota(tollgate.accounts, bigint, timestamptz, timestamptz),
-tollgate.draw_grants(uuid, bigint, bigint, timestamptz),
-tollgate.save_usage(public.user_usage, public.user_tag_usage, bigint)
+tollgate.lock_user(uuid),
+tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint),
+tollgate.tokens_return_at(tollgate.account, bigint),
+tollgate.decide(tollgate.account, bigint, public.consume_mode, uuid),
+tollgate.split(tollgate.account, tollgate.decision),
+tollgate.book(tollgate.account, public.token_transfers, public.token_source[]),
+tollgate.draws_of(public.token_transfers, public.token_source[]),
+tollgate.sources_of(public.token_transfers),
+tollgate.sources_json(public.token_source[]),
+tollgate.receipt_of(public.token_transfers, text, bigint, public.token_source[], boolean),
+tollgate.denial_of(tollgate.account, tollgate.decision, bigint, text),
+tollgate.refuse_mismatch(text),
+tollgate.find_replay(uuid, text, bigint),
+tollgate.consume_hash(tollgate.request),
+tollgate.attempt(tollgate.account, tollgate.request),
+tollgate.record(
+  public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
+  public.user_tag_usage[], public.user_quota_usage[], boolean
+),
+tollgate.account_for(uuid, uuid, text, uuid, timestamptz, bigint)
 to tollgate_kernel;
-grant execute on function tollgate.consume(uuid, text, bigint, uuid, jsonb, text, timestamptz)
+grant execute on function
+tollgate.consume(uuid, text, bigint, uuid, jsonb, text, timestamptz, public.consume_mode, boolean)
 to authenticated, service_role;
-grant execute on function tollgate.tag_id(uuid, text), tollgate.sources_of(tollgate.receipt) to service_role;
+grant execute on function tollgate.tag_id(uuid, text, text) to authenticated, service_role;

@@ -265,63 +265,62 @@ export type Database = {
       "token_holds": {
         Row: {
           "created_at": string;
+          "ended_by": number | null;
           "expires_at": string;
-          "id": string;
-          "request_id": string | null;
+          "quota_id": string | null;
+          "quota_period_start": string | null;
+          "sources": (Database["public"]["CompositeTypes"]["token_source"])[];
           "tag_id": string | null;
           "token_amount": number;
+          "transfer_number": number;
           "user_id": string;
         };
         ComputedFields: never;
         Insert: {
-          "created_at"?: string;
+          "created_at": string;
+          "ended_by"?: number | null;
           "expires_at": string;
-          "id"?: string;
-          "request_id"?: string | null;
+          "quota_id"?: string | null;
+          "quota_period_start"?: string | null;
+          "sources": (Database["public"]["CompositeTypes"]["token_source"])[];
           "tag_id"?: string | null;
           "token_amount": number;
+          "transfer_number": number;
           "user_id": string;
         };
         Update: {
           "created_at"?: string;
+          "ended_by"?: number | null;
           "expires_at"?: string;
-          "id"?: string;
-          "request_id"?: string | null;
+          "quota_id"?: string | null;
+          "quota_period_start"?: string | null;
+          "sources"?: (Database["public"]["CompositeTypes"]["token_source"])[];
           "tag_id"?: string | null;
           "token_amount"?: number;
+          "transfer_number"?: number;
           "user_id"?: string;
         };
-        Relationships: [
-          {
-            foreignKeyName: "token_holds_tag_id_fkey";
-            columns: ["tag_id"];
-            isOneToOne: false;
-            referencedRelation: "tags";
-            referencedColumns: ["id"];
-          },
-          {
-            foreignKeyName: "token_holds_user_id_fkey";
-            columns: ["user_id"];
-            isOneToOne: false;
-            referencedRelation: "tracked_users";
-            referencedColumns: ["id"];
-          },
-        ];
+        Relationships: [];
       };
       "token_transfers": {
         Row: {
           "amount": number;
           "base_quota_used": number;
+          "counted_at": string | null;
           "created_at": string;
           "grants_left": number;
           "grants_used": number;
+          "hold_expires_at": string | null;
           "metadata": Json | null;
           "nearest_limit": Json | null;
           "quota_id": string | null;
           "quota_left": number;
           "quota_period_start": string | null;
+          "refers_to": number | null;
+          "request_hash": number | null;
           "request_id": string | null;
           "tag_id": string | null;
+          "tokens_held": number;
           "transaction_type": Database["public"]["Enums"]["transaction_type"];
           "transfer_number": number;
           "user_id": string;
@@ -331,16 +330,21 @@ export type Database = {
         Insert: {
           "amount": number;
           "base_quota_used"?: number;
+          "counted_at"?: string | null;
           "created_at": string;
           "grants_left": number;
           "grants_used"?: number;
+          "hold_expires_at"?: string | null;
           "metadata"?: Json | null;
           "nearest_limit"?: Json | null;
           "quota_id"?: string | null;
           "quota_left": number;
           "quota_period_start"?: string | null;
+          "refers_to"?: number | null;
+          "request_hash"?: number | null;
           "request_id"?: string | null;
           "tag_id"?: string | null;
+          "tokens_held": number;
           "transaction_type": Database["public"]["Enums"]["transaction_type"];
           "transfer_number": number;
           "user_id": string;
@@ -349,16 +353,21 @@ export type Database = {
         Update: {
           "amount"?: number;
           "base_quota_used"?: number;
+          "counted_at"?: string | null;
           "created_at"?: string;
           "grants_left"?: number;
           "grants_used"?: number;
+          "hold_expires_at"?: string | null;
           "metadata"?: Json | null;
           "nearest_limit"?: Json | null;
           "quota_id"?: string | null;
           "quota_left"?: number;
           "quota_period_start"?: string | null;
+          "refers_to"?: number | null;
+          "request_hash"?: number | null;
           "request_id"?: string | null;
           "tag_id"?: string | null;
+          "tokens_held"?: number;
           "transaction_type"?: Database["public"]["Enums"]["transaction_type"];
           "transfer_number"?: number;
           "user_id"?: string;
@@ -524,6 +533,7 @@ export type Database = {
           "id": string;
           "is_spent": boolean;
           "metadata": Json | null;
+          "refund_of": number | null;
           "request_id": string | null;
           "token_amount": number;
           "tokens_used": number;
@@ -537,6 +547,7 @@ export type Database = {
           "id"?: string;
           "is_spent"?: boolean;
           "metadata"?: Json | null;
+          "refund_of"?: number | null;
           "request_id"?: string | null;
           "token_amount": number;
           "tokens_used"?: number;
@@ -549,6 +560,7 @@ export type Database = {
           "id"?: string;
           "is_spent"?: boolean;
           "metadata"?: Json | null;
+          "refund_of"?: number | null;
           "request_id"?: string | null;
           "token_amount"?: number;
           "tokens_used"?: number;
@@ -567,7 +579,9 @@ export type Database = {
       "user_token_grants_consume": {
         Row: {
           "created_at": string;
+          "position": number;
           "token_deduction": number;
+          "tokens_left": number;
           "transfer_number": number;
           "user_id": string;
           "user_token_grants_id": string;
@@ -575,14 +589,18 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           "created_at": string;
+          "position": number;
           "token_deduction": number;
+          "tokens_left": number;
           "transfer_number": number;
           "user_id": string;
           "user_token_grants_id": string;
         };
         Update: {
           "created_at"?: string;
+          "position"?: number;
           "token_deduction"?: number;
+          "tokens_left"?: number;
           "transfer_number"?: number;
           "user_id"?: string;
           "user_token_grants_id"?: string;
@@ -666,12 +684,36 @@ export type Database = {
           "plan_type": Database["public"]["Enums"]["plan_type"] | null;
           "project_id": string;
           "quota_amount": number | null;
+          "quota_held": number | null;
           "quota_left": number | null;
           "quota_resets_at": string | null;
           "quota_used": number | null;
           "restrictions": Json | null;
+          "tokens_held": number | null;
           "tokens_left": number | null;
+          "tokens_settled": number | null;
           "user_id": string | null;
+        };
+        ComputedFields: never;
+        Relationships: [
+          {
+            foreignKeyName: "tracked_users_project_id_fkey";
+            columns: ["project_id"];
+            isOneToOne: false;
+            referencedRelation: "projects";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "open_holds": {
+        Row: {
+          "created_at": string;
+          "expires_at": string;
+          "hold_id": string | null;
+          "project_id": string;
+          "tag": string | null;
+          "token_amount": number;
+          "user_id": string;
         };
         ComputedFields: never;
         Relationships: [
@@ -694,8 +736,10 @@ export type Database = {
           "metadata": Json | null;
           "project_id": string;
           "quota_left": number;
+          "refers_to": number | null;
           "request_id": string | null;
           "tag": string | null;
+          "tokens_held": number;
           "transaction_type": Database["public"]["Enums"]["transaction_type"];
           "transfer_number": number;
           "user_id": string;
@@ -714,6 +758,7 @@ export type Database = {
       "restriction_status": {
         Row: {
           "duration": string | null;
+          "held": number | null;
           "left": number | null;
           "max_tokens": number | null;
           "plan": string | null;
@@ -765,13 +810,90 @@ export type Database = {
           "plan": string;
           "plan_type": Database["public"]["Enums"]["plan_type"];
           "quota_amount": number;
+          "quota_held": number;
           "quota_left": number;
           "quota_resets_at": string;
           "quota_used": number;
           "restrictions": Json;
+          "tokens_held": number;
           "tokens_left": number;
+          "tokens_settled": number;
           "user_id": string;
         }[];
+      };
+      "batch_with_api_key": {
+        Args: { "p_all_or_nothing"?: boolean; "p_items": Json; "p_key_hash": string };
+        Returns: Database["public"]["CompositeTypes"]["receipt"][];
+        SetofOptions: {
+          from: "*";
+          to: "receipt";
+          isOneToOne: false;
+          isSetofReturn: true;
+        };
+      };
+      "check_tokens": {
+        Args: {
+          "p_external_user_id": string;
+          "p_metadata"?: Json;
+          "p_mode"?: Database["public"]["Enums"]["consume_mode"];
+          "p_project_id": string;
+          "p_request_id"?: string;
+          "p_tag"?: string;
+          "p_tokens": number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "check_with_api_key": {
+        Args: {
+          "p_external_user_id": string;
+          "p_key_hash": string;
+          "p_metadata"?: Json;
+          "p_mode"?: Database["public"]["Enums"]["consume_mode"];
+          "p_request_id"?: string;
+          "p_tag"?: string;
+          "p_tokens": number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "consume_batch": {
+        Args: { "p_all_or_nothing"?: boolean; "p_items": Json; "p_project_id": string };
+        Returns: Database["public"]["CompositeTypes"]["receipt"][];
+        SetofOptions: {
+          from: "*";
+          to: "receipt";
+          isOneToOne: false;
+          isSetofReturn: true;
+        };
+      };
+      "consume_tokens": {
+        Args: {
+          "p_external_user_id": string;
+          "p_metadata"?: Json;
+          "p_mode"?: Database["public"]["Enums"]["consume_mode"];
+          "p_project_id": string;
+          "p_request_id"?: string;
+          "p_tag"?: string;
+          "p_tokens": number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "consume_tokens_v2": {
         Args: {
@@ -794,28 +916,18 @@ export type Database = {
           "p_external_user_id": string;
           "p_key_hash": string;
           "p_metadata"?: Json;
+          "p_mode"?: Database["public"]["Enums"]["consume_mode"];
           "p_request_id"?: string;
           "p_tag"?: string;
           "p_tokens": number;
         };
-        Returns: {
-          "base_quota_used": number;
-          "created_at": string;
-          "grants_left": number;
-          "grants_used": number;
-          "message": string;
-          "nearest_limit": Json;
-          "quota_left": number;
-          "reason": string;
-          "replayed": boolean;
-          "request_id": string;
-          "retry_at": string;
-          "sources": Json;
-          "success": boolean;
-          "tokens_consumed": number;
-          "transfer_number": number;
-          "user_id": string;
-        }[];
+        Returns: Database["public"]["CompositeTypes"]["receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "create_api_key": {
         Args: {
@@ -849,6 +961,36 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "extend_hold": {
+        Args: {
+          "p_hold_id": string;
+          "p_project_id": string;
+          "p_request_id"?: string;
+          "p_ttl_seconds"?: number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["hold_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "hold_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "extend_with_api_key": {
+        Args: {
+          "p_hold_id": string;
+          "p_key_hash": string;
+          "p_request_id"?: string;
+          "p_ttl_seconds"?: number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["hold_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "hold_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
       "get_user_balance": {
         Args: { "p_external_user_id": string; "p_project_id": string };
         Returns: {
@@ -858,11 +1000,14 @@ export type Database = {
           "plan": string;
           "plan_type": Database["public"]["Enums"]["plan_type"];
           "quota_amount": number;
+          "quota_held": number;
           "quota_left": number;
           "quota_resets_at": string;
           "quota_used": number;
           "restrictions": Json;
+          "tokens_held": number;
           "tokens_left": number;
+          "tokens_settled": number;
           "user_id": string;
         }[];
       };
@@ -882,8 +1027,10 @@ export type Database = {
           "grants_used": number;
           "metadata": Json;
           "quota_left": number;
+          "refers_to": number;
           "request_id": string;
           "tag": string;
+          "tokens_held": number;
           "transaction_type": Database["public"]["Enums"]["transaction_type"];
           "transfer_number": number;
         }[];
@@ -936,6 +1083,42 @@ export type Database = {
           "user_id": string;
         }[];
       };
+      "hold_tokens": {
+        Args: {
+          "p_external_user_id": string;
+          "p_metadata"?: Json;
+          "p_project_id": string;
+          "p_request_id"?: string;
+          "p_tag"?: string;
+          "p_tokens": number;
+          "p_ttl_seconds"?: number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["hold_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "hold_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "hold_with_api_key": {
+        Args: {
+          "p_external_user_id": string;
+          "p_key_hash": string;
+          "p_metadata"?: Json;
+          "p_request_id"?: string;
+          "p_tag"?: string;
+          "p_tokens": number;
+          "p_ttl_seconds"?: number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["hold_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "hold_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
       "link_user": {
         Args: { "p_auth_user_id"?: string; "p_external_user_id": string; "p_project_id": string };
         Returns: {
@@ -950,6 +1133,66 @@ export type Database = {
           "user_id": string;
         }[];
       };
+      "refund_tokens": {
+        Args: {
+          "p_external_user_id": string;
+          "p_grant_expires_at"?: string;
+          "p_metadata"?: Json;
+          "p_original_request_id"?: string;
+          "p_project_id": string;
+          "p_regrant_lapsed"?: boolean;
+          "p_request_id"?: string;
+          "p_tokens"?: number;
+          "p_transfer_number"?: number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["refund_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "refund_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "refund_with_api_key": {
+        Args: {
+          "p_external_user_id": string;
+          "p_grant_expires_at"?: string;
+          "p_key_hash": string;
+          "p_metadata"?: Json;
+          "p_original_request_id"?: string;
+          "p_regrant_lapsed"?: boolean;
+          "p_request_id"?: string;
+          "p_tokens"?: number;
+          "p_transfer_number"?: number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["refund_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "refund_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "release_hold": {
+        Args: { "p_hold_id": string; "p_project_id": string; "p_request_id"?: string };
+        Returns: Database["public"]["CompositeTypes"]["hold_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "hold_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "release_with_api_key": {
+        Args: { "p_hold_id": string; "p_key_hash": string; "p_request_id"?: string };
+        Returns: Database["public"]["CompositeTypes"]["hold_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "hold_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
       "revoke_api_key": { Args: { "p_key_id": string }; Returns: string };
       "rotate_api_key": {
         Args: { "p_grace"?: string; "p_key_id": string };
@@ -960,6 +1203,40 @@ export type Database = {
           "name": string;
           "scopes": (Database["public"]["Enums"]["api_key_scope"])[];
         }[];
+      };
+      "settle_hold": {
+        Args: {
+          "p_allow_excess"?: boolean;
+          "p_hold_id": string;
+          "p_metadata"?: Json;
+          "p_project_id": string;
+          "p_request_id"?: string;
+          "p_tokens": number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["settlement_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "settlement_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "settle_with_api_key": {
+        Args: {
+          "p_allow_excess"?: boolean;
+          "p_hold_id": string;
+          "p_key_hash": string;
+          "p_metadata"?: Json;
+          "p_request_id"?: string;
+          "p_tokens": number;
+        };
+        Returns: Database["public"]["CompositeTypes"]["settlement_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "settlement_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "transfers_with_api_key": {
         Args: {
@@ -977,8 +1254,10 @@ export type Database = {
           "grants_used": number;
           "metadata": Json;
           "quota_left": number;
+          "refers_to": number;
           "request_id": string;
           "tag": string;
+          "tokens_held": number;
           "transaction_type": Database["public"]["Enums"]["transaction_type"];
           "transfer_number": number;
         }[];
@@ -995,18 +1274,113 @@ export type Database = {
       };
     };
     Enums: {
-      "api_key_scope": "consume" | "read" | "grant" | "link";
+      "api_key_scope": "consume" | "read" | "grant" | "link" | "refund";
+      "consume_mode": "all_or_nothing" | "up_to";
       "grant_type": "trial" | "bonus" | "purchase" | "refund" | "adjustment";
+      "hold_state": "open" | "settled" | "released" | "expired";
       "payment_status": "active" | "past_due" | "canceled";
       "plan_type": "subscription" | "pay_as_you_go";
       "project_role": "viewer" | "admin" | "owner";
       "quota_period": "1 day" | "1 week" | "1 month" | "1 year";
       "restriction_duration": "1 hour" | "1 day" | "1 week" | "1 month";
       "restriction_type": "tag" | "total";
-      "transaction_type": "grant" | "consumption";
+      "transaction_type": "grant" | "consumption" | "hold" | "extension" | "release" | "refund";
     };
     CompositeTypes: {
-      [_ in never]: never;
+      "hold_receipt": {
+        "success": boolean | null;
+        "hold_id": string | null;
+        "state": Database["public"]["Enums"]["hold_state"] | null;
+        "tokens_held": number | null;
+        "tag": string | null;
+        "expires_at": string | null;
+        "message": string | null;
+        "reason": string | null;
+        "hint": string | null;
+        "shortfall": number | null;
+        "retry_at": string | null;
+        "user_id": string | null;
+        "quota_left": number | null;
+        "grants_left": number | null;
+        "sources": Json | null;
+        "nearest_limit": Json | null;
+        "transfer_number": number | null;
+        "request_id": string | null;
+        "replayed": boolean | null;
+        "created_at": string | null;
+      };
+      "receipt": {
+        "success": boolean | null;
+        "tokens_requested": number | null;
+        "tokens_consumed": number | null;
+        "base_quota_used": number | null;
+        "grants_used": number | null;
+        "message": string | null;
+        "reason": string | null;
+        "hint": string | null;
+        "shortfall": number | null;
+        "retry_at": string | null;
+        "user_id": string | null;
+        "quota_left": number | null;
+        "grants_left": number | null;
+        "tokens_held": number | null;
+        "sources": Json | null;
+        "nearest_limit": Json | null;
+        "transfer_number": number | null;
+        "request_id": string | null;
+        "replayed": boolean | null;
+        "created_at": string | null;
+      };
+      "refund_receipt": {
+        "transfer_number": number | null;
+        "refunded_transfer_number": number | null;
+        "tokens_refunded": number | null;
+        "base_quota_restored": number | null;
+        "grants_restored": number | null;
+        "tokens_lapsed": number | null;
+        "tokens_regranted": number | null;
+        "grant_id": string | null;
+        "refundable_left": number | null;
+        "message": string | null;
+        "user_id": string | null;
+        "quota_left": number | null;
+        "grants_left": number | null;
+        "tokens_held": number | null;
+        "sources": Json | null;
+        "request_id": string | null;
+        "replayed": boolean | null;
+        "created_at": string | null;
+      };
+      "settlement_receipt": {
+        "success": boolean | null;
+        "hold_id": string | null;
+        "tokens_consumed": number | null;
+        "tokens_returned": number | null;
+        "excess_consumed": number | null;
+        "base_quota_used": number | null;
+        "grants_used": number | null;
+        "message": string | null;
+        "reason": string | null;
+        "hint": string | null;
+        "shortfall": number | null;
+        "retry_at": string | null;
+        "user_id": string | null;
+        "quota_left": number | null;
+        "grants_left": number | null;
+        "tokens_held": number | null;
+        "sources": Json | null;
+        "nearest_limit": Json | null;
+        "transfer_number": number | null;
+        "excess_transfer_number": number | null;
+        "request_id": string | null;
+        "replayed": boolean | null;
+        "created_at": string | null;
+      };
+      "token_source": {
+        "grant_id": string | null;
+        "tokens": number | null;
+        "tokens_left": number | null;
+      };
     };
   };
 };
@@ -1115,15 +1489,17 @@ export type CompositeTypes<
 export const Constants = {
   "public": {
     Enums: {
-      "api_key_scope": ["consume", "read", "grant", "link"],
+      "api_key_scope": ["consume", "read", "grant", "link", "refund"],
+      "consume_mode": ["all_or_nothing", "up_to"],
       "grant_type": ["trial", "bonus", "purchase", "refund", "adjustment"],
+      "hold_state": ["open", "settled", "released", "expired"],
       "payment_status": ["active", "past_due", "canceled"],
       "plan_type": ["subscription", "pay_as_you_go"],
       "project_role": ["viewer", "admin", "owner"],
       "quota_period": ["1 day", "1 week", "1 month", "1 year"],
       "restriction_duration": ["1 hour", "1 day", "1 week", "1 month"],
       "restriction_type": ["tag", "total"],
-      "transaction_type": ["grant", "consumption"],
+      "transaction_type": ["grant", "consumption", "hold", "extension", "release", "refund"],
     },
   },
 } as const;

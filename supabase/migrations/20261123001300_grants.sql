@@ -15,6 +15,7 @@ begin
       errcode = 'TG004', message = 'user_id is not a known user', hint = 'Use the id of a row of tracked_users.';
   end if;
   new.created_at := null;
+  new.refund_of := null;
   return new;
 end;
 $$;
@@ -32,6 +33,7 @@ set enable_seqscan = off
 as $$
 declare
   v_usage public.user_usage;
+  v_grants_left numeric;
 begin
   select * into v_usage from public.user_usage u where u.user_id = new.user_id for no key update;
   if not found then
@@ -41,6 +43,9 @@ begin
   new.created_at := greatest(coalesce(new.created_at, clock_timestamp()), v_usage.last_transfer_at);
   new.expires_at := nullif(new.expires_at, 'infinity');
   perform tollgate.check_request(v_usage.user_id::text, new.token_amount, new.metadata, new.request_id);
+  select coalesce(sum(g.token_amount - g.tokens_used), 0) into v_grants_left
+  from public.user_token_grants g
+  where g.user_id = new.user_id and not g.is_spent and coalesce(g.expires_at, 'infinity') > new.created_at;
   if new.tokens_used <> 0 or new.is_spent then
     raise exception using
       errcode = 'TG001',
@@ -52,7 +57,7 @@ begin
       message = format('expires_at %s is not in the future', new.expires_at),
       hint = 'Give a later time, or none for a grant that never expires.';
   -- 2^53 - 1: the largest integer that every JSON client reads exactly.
-  elsif tollgate.grants_left(new.user_id, new.created_at) > 9007199254740991 - new.token_amount then
+  elsif v_grants_left > 9007199254740991 - new.token_amount then
     raise exception using
       errcode = 'TG001',
       message = 'A user''s grants may not total more than 9007199254740991 tokens',
@@ -66,6 +71,26 @@ alter function tollgate.prepare_grant() owner to tollgate_kernel;
 comment on function tollgate.prepare_grant() is
   'Trigger: locks the user, dates the grant under the lock and checks it. Raises TG001, TG004.';
 
+create function tollgate.grant_hash(p_grant public.user_token_grants)
+returns bigint
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return hash_record_extended(
+    row(
+      'grant'::text, p_grant.token_amount::bigint, p_grant.grant_type::text,
+      nullif(p_grant.expires_at, 'infinity'), p_grant.metadata
+    ), 0
+  );
+end;
+$$;
+
+comment on function tollgate.grant_hash(public.user_token_grants) is
+  'The request_hash of a grant: equal for equal parameters, by hand or by function.';
+
 create function tollgate.book_grant()
 returns trigger
 language plpgsql
@@ -75,25 +100,21 @@ set search_path = ''
 set enable_seqscan = off
 as $$
 declare
-  v_account tollgate.accounts;
-  v_number bigint;
+  u public.tracked_users;
+  t public.token_transfers;
+  v_booking tollgate.booking;
 begin
-  update public.user_usage u
-  set last_transfer_number = u.last_transfer_number + 1, last_transfer_at = new.created_at
-  where u.user_id = new.user_id
-  returning u.last_transfer_number into v_number;
-  select * into strict v_account from tollgate.accounts a where a.user_id = new.user_id;
-
-  insert into public.token_transfers (
-    user_id, transfer_number, amount, transaction_type, user_token_grants_id,
-    quota_left, grants_left, request_id, metadata, created_at
-  )
-  values (
-    new.user_id, v_number, new.token_amount, 'grant', new.id,
-    (tollgate.quota_at(v_account, new.created_at)).tokens_left,
-    tollgate.grants_left(new.user_id, new.created_at),
-    new.request_id, new.metadata, new.created_at
+  select * into strict u from public.tracked_users f where f.id = new.user_id;
+  t.amount := new.token_amount;
+  t.transaction_type := 'grant';
+  t.user_token_grants_id := new.id;
+  t.request_id := new.request_id;
+  t.request_hash := case when new.request_id is not null then tollgate.grant_hash(new) end;
+  t.metadata := new.metadata;
+  v_booking := tollgate.book(
+    tollgate.account_for(u.project_id, u.id, u.external_id, null, new.created_at), t, '{}'
   );
+  perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null, null);
   return null;
 end;
 $$;
@@ -107,7 +128,7 @@ for each row when (current_user <> 'tollgate_kernel') execute function tollgate.
 create trigger grant_2_is_checked before insert on public.user_token_grants
 for each row execute function tollgate.prepare_grant();
 create trigger grant_3_is_booked after insert on public.user_token_grants
-for each row execute function tollgate.book_grant();
+for each row when (new.refund_of is null) execute function tollgate.book_grant();
 
 create type tollgate.grant_receipt as (
   grant_id uuid,
@@ -142,10 +163,9 @@ set search_path = ''
 set enable_seqscan = off
 as $$
 declare
-  v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
-  v_grant public.user_token_grants;
-  v_transfer public.token_transfers;
-  v_replayed boolean := false;
+  g public.user_token_grants;
+  t public.token_transfers;
+  v_replayed boolean;
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
@@ -155,39 +175,30 @@ begin
       message = 'The grant type is missing',
       hint = 'Give one of: ' || array_to_string(enum_range(null::public.grant_type), ', ') || '.';
   end if;
-  perform from public.user_usage u where u.user_id = v_user_id for no key update;
-  if not found then
+  g.user_id := tollgate.tracked_user_id(p_project_id, p_external_user_id);
+  g.token_amount := p_tokens;
+  g.grant_type := p_grant_type;
+  g.expires_at := p_expires_at;
+  g.metadata := p_metadata;
+  if not tollgate.lock_user(g.user_id) then
     perform tollgate.create_user(p_project_id, p_external_user_id, coalesce(p_at, clock_timestamp()));
-    perform from public.user_usage u where u.user_id = v_user_id for no key update;
   end if;
 
-  v_transfer := tollgate.find_replay(v_user_id, p_request_id, p_tokens, null, p_metadata);
-  if v_transfer.user_id is not null then
-    v_replayed := true;
-    select * into strict v_grant from public.user_token_grants g
-    where g.user_id = v_user_id and g.id = v_transfer.user_token_grants_id;
-    if v_grant.grant_type <> p_grant_type then
-      raise exception using
-        errcode = 'TG006',
-        message = format('The request id %L was used for another request of this user', p_request_id),
-        hint = 'Repeat a request with exactly the same parameters, or use a new request id.';
-    end if;
-  else
+  t := tollgate.find_replay(g.user_id, p_request_id, tollgate.grant_hash(g));
+  v_replayed := t.user_id is not null;
+  if not v_replayed then
     insert into public.user_token_grants
       (user_id, token_amount, grant_type, expires_at, request_id, metadata, created_at)
     values
-      (v_user_id, p_tokens, p_grant_type, p_expires_at, p_request_id, p_metadata, p_at)
-    returning * into v_grant;
-    select * into strict v_transfer from public.token_transfers t
-    where t.user_id = v_user_id
-    order by t.transfer_number desc
+      (g.user_id, p_tokens, p_grant_type, p_expires_at, p_request_id, p_metadata, p_at);
+    select * into strict t from public.token_transfers f
+    where f.user_id = g.user_id
+    order by f.transfer_number desc
     limit 1;
   end if;
-
   return row(
-    v_grant.id, v_grant.token_amount, v_grant.grant_type, v_grant.expires_at, v_grant.metadata,
-    v_transfer.grants_left, v_transfer.transfer_number, v_transfer.request_id, v_replayed,
-    v_grant.created_at
+    t.user_token_grants_id, p_tokens, p_grant_type, nullif(p_expires_at, 'infinity'), p_metadata,
+    t.grants_left, t.transfer_number, t.request_id, v_replayed, t.created_at
   )::tollgate.grant_receipt;
 end;
 $$;
@@ -198,6 +209,7 @@ comment on function tollgate.grant_tokens(uuid, text, bigint, public.grant_type,
   'Gives 1 to 1e15 tokens to a user; an unknown user is created on the project''s default plan. p_at places the call in time, for tests and demo data only. Raises TG001, TG004, TG006, TG008, TG009.';
 
 revoke all on all functions in schema tollgate from public;
+grant execute on function tollgate.grant_hash(public.user_token_grants) to tollgate_kernel;
 grant execute on function
 tollgate.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz)
 to authenticated, service_role;

@@ -9,11 +9,11 @@ cross join lateral tollgate.balance(u.id) b;
 comment on view public.current_balances is 'What each user may spend now, in tokens.';
 
 create view public.restriction_status with (security_invoker = true) as
-select u.project_id, b.user_id, b.plan, r.tag, r.duration, r.max_tokens, r.used, r."left", r.resets_at
+select u.project_id, b.user_id, b.plan, r.tag, r.duration, r.max_tokens, r.used, r.held, r."left", r.resets_at
 from public.tracked_users u
 cross join lateral tollgate.balance(u.id) b
 cross join lateral jsonb_to_recordset(b.restrictions) r (
-  tag text, duration text, max_tokens bigint, used bigint, "left" bigint, resets_at timestamptz
+  tag text, duration text, max_tokens bigint, used bigint, held bigint, "left" bigint, resets_at timestamptz
 );
 
 comment on view public.restriction_status is
@@ -22,25 +22,25 @@ comment on view public.restriction_status is
 create view public.usage_by_day_and_tag with (security_invoker = true) as
 select
   u.project_id,
-  (t.created_at at time zone p.time_zone)::date as day,
+  (coalesce(t.counted_at, t.created_at) at time zone p.time_zone)::date as day,
   g.name as tag,
-  count(*) as calls,
+  count(*) filter (where t.transaction_type = 'consumption') as calls,
   count(distinct t.user_id) as users,
   sum(- t.amount)::bigint as tokens
 from public.token_transfers t
 join public.tracked_users u on u.id = t.user_id
 join public.projects p on p.id = u.project_id
 left join public.tags g on g.id = t.tag_id
-where t.transaction_type = 'consumption'
+where t.transaction_type in ('consumption', 'refund')
 group by u.project_id, day, g.name;
 
 comment on view public.usage_by_day_and_tag is
-  'Tokens consumed per day, by the project''s clocks, and tag. Reads all transfers.';
+  'Tokens consumed, less those refunded, per day, by the project''s clocks, and tag. Reads all transfers.';
 
 create view public.recent_transfers with (security_invoker = true) as
 select
   u.project_id, u.external_id as user_id, t.transfer_number, t.amount, t.transaction_type, g.name as tag,
-  t.base_quota_used, t.grants_used, t.quota_left, t.grants_left, t.request_id, t.metadata, t.created_at
+  t.base_quota_used, t.grants_used, t.quota_left, t.grants_left, t.tokens_held, t.refers_to, t.request_id, t.metadata, t.created_at
 from public.token_transfers t
 join public.tracked_users u on u.id = t.user_id
 left join public.tags g on g.id = t.tag_id

@@ -18,10 +18,9 @@ as $$
     group by c.user_id, c.transfer_number
   ),
   from_quota as (
-    select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens,
-      (array_agg(t.quota_left order by t.transfer_number desc))[1] as tokens_left
+    select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens
     from public.token_transfers t
-    where t.base_quota_used > 0
+    where t.base_quota_used <> 0
     group by t.user_id, t.quota_id, t.quota_period_start
   ),
   numbers as (
@@ -47,27 +46,43 @@ as $$
       null, null, null, null
     from public.user_tag_usage g
   ),
-  last_consumed as (
-    select t.user_id, t.tag_id, max(t.created_at) as consumed_at
+  last_counted as (
+    select t.user_id, t.tag_id, max(t.created_at) as at
     from public.token_transfers t
-    where t.transaction_type = 'consumption'
-    group by grouping sets ((t.user_id), (t.user_id, t.tag_id))
-    having grouping(t.tag_id) = 1 or t.tag_id is not null
+    where t.tag_id is not null
+    group by t.user_id, t.tag_id
+    union all
+    select n.user_id, null, n.last_at
+    from numbers n
+  ),
+  refunded as (
+    select r.user_id, r.refers_to as transfer_number, sum(r.amount) as tokens
+    from public.token_transfers r
+    where r.transaction_type = 'refund'
+    group by r.user_id, r.refers_to
+  ),
+  held as (
+    select h.user_id, s.grant_id, sum(s.tokens) as tokens
+    from public.token_holds h
+    cross join lateral unnest(h.sources) s
+    join public.user_usage u on u.user_id = h.user_id
+    where h.ended_by is null and h.expires_at > greatest(now(), u.last_transfer_at) and s.grant_id is not null
+    group by h.user_id, s.grant_id
   ),
   recounted as (
     select
       w.user_id, w.tag_id,
       array[w.hour_used, w.day_used, w.week_used, w.month_used]::numeric[] as used,
       array[
-        coalesce(sum(- t.amount) filter (where t.created_at >= w.hour_start), 0),
-        coalesce(sum(- t.amount) filter (where t.created_at >= w.day_start), 0),
-        coalesce(sum(- t.amount) filter (where t.created_at >= w.week_start), 0),
-        coalesce(sum(- t.amount) filter (where t.created_at >= w.month_start), 0)
+        coalesce(sum(- t.amount) filter (where coalesce(t.counted_at, t.created_at) >= w.hour_start), 0),
+        coalesce(sum(- t.amount) filter (where coalesce(t.counted_at, t.created_at) >= w.day_start), 0),
+        coalesce(sum(- t.amount) filter (where coalesce(t.counted_at, t.created_at) >= w.week_start), 0),
+        coalesce(sum(- t.amount) filter (where coalesce(t.counted_at, t.created_at) >= w.month_start), 0)
       ] as expected
     from windows w
     left join public.token_transfers t
       on t.user_id = w.user_id
-      and t.transaction_type = 'consumption'
+      and t.transaction_type in ('consumption', 'refund')
       and (w.tag_id is null or t.tag_id = w.tag_id)
       and t.created_at >= least(w.week_start, w.month_start)
     group by w.user_id, w.tag_id, w.hour_start, w.day_start, w.week_start, w.month_start,
@@ -80,11 +95,15 @@ as $$
   where g.tokens_used is distinct from coalesce(c.tokens, 0)
   union all
   select 'transfer of a grant', coalesce(g.user_id, t.user_id), coalesce(g.id, t.user_token_grants_id)::text,
-    g.token_amount::text, t.amount::text
+    g.token_amount::text, t.granted::text
   from public.user_token_grants g
-  full join (select * from public.token_transfers x where x.transaction_type = 'grant') t
-    on t.user_id = g.user_id and t.user_token_grants_id = g.id
-  where (g.token_amount, g.created_at) is distinct from (t.amount, t.created_at)
+  full join (
+    select x.*, case x.transaction_type when 'grant' then x.amount else x.amount + x.base_quota_used + x.grants_used end as granted
+    from public.token_transfers x
+    where x.user_token_grants_id is not null
+  ) t on t.user_id = g.user_id and t.user_token_grants_id = g.id
+  where (g.token_amount, g.created_at, g.refund_of)
+    is distinct from (t.granted, t.created_at, case t.transaction_type when 'refund' then t.transfer_number end)
   union all
   select 'grants that paid a transfer', coalesce(t.user_id, d.user_id),
     coalesce(t.transfer_number, d.transfer_number)::text, coalesce(d.tokens, 0)::text, t.grants_used::text
@@ -100,18 +119,12 @@ as $$
     on f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start
   where q.tokens_used is distinct from coalesce(f.tokens, 0)
   union all
-  select 'size of a quota period', q.user_id, concat_ws(' ', q.quota_id, q.period_start),
-    (f.tokens + f.tokens_left)::text, q.token_amount::text
-  from public.user_quota_usage q
-  join from_quota f using (user_id, quota_id, period_start)
-  where q.token_amount <> f.tokens + f.tokens_left
-  union all
   select 'quota period of a transfer', t.user_id, t.transfer_number::text,
     concat_ws(' ', q.period_start, q.period_end), t.created_at::text
   from public.token_transfers t
   join public.user_quota_usage q
     on q.user_id = t.user_id and q.quota_id = t.quota_id and q.period_start = t.quota_period_start
-  where t.created_at < q.period_start or t.created_at >= q.period_end
+  where coalesce(t.counted_at, t.created_at) < q.period_start or coalesce(t.counted_at, t.created_at) >= q.period_end
   union all
   select 'quota periods that overlap', p.user_id, concat_ws(' ', p.quota_id, p.period_start),
     p.period_end::text, p.next_start::text
@@ -140,12 +153,57 @@ as $$
   select 'bounds of windows', w.user_id, w.tag_id::text, n::text,
     concat_ws(' ', w.hour_start, w.day_start, w.week_start, w.month_start, w.hour_end, w.day_end, w.week_end, w.month_end)
   from windows w
-  join last_consumed l on l.user_id = w.user_id and l.tag_id is not distinct from w.tag_id
-  cross join lateral tollgate.windows_at(l.consumed_at, nullif(w.time_zone, '')) n
+  join last_counted l on l.user_id = w.user_id and l.tag_id is not distinct from w.tag_id
+  cross join lateral tollgate.windows_at(l.at, nullif(w.time_zone, '')) n
   where (w.hour_start, w.day_start, w.week_start, w.month_start)
       is distinct from (n.hour_start, n.day_start, n.week_start, n.month_start)
     or w.tag_id is null and (w.hour_end, w.day_end, w.week_end, w.month_end)
       is distinct from (n.hour_end, n.day_end, n.week_end, n.month_end)
+  union all
+  select 'tokens refunded of a consumption', r.user_id, r.transfer_number::text, (- o.amount)::text, r.tokens::text
+  from refunded r
+  left join public.token_transfers o
+    on o.user_id = r.user_id and o.transfer_number = r.transfer_number and o.transaction_type = 'consumption'
+  where r.tokens > - coalesce(o.amount, 0)
+  union all
+  select 'transfer of a hold', coalesce(h.user_id, t.user_id), coalesce(h.transfer_number, t.transfer_number)::text,
+    h.created_at::text, t.created_at::text
+  from public.token_holds h
+  full join (select * from public.token_transfers x where x.transaction_type = 'hold') t
+    on t.user_id = h.user_id and t.transfer_number = h.transfer_number
+  where (h.created_at, coalesce(h.tag_id, h.user_id)) is distinct from (t.created_at, coalesce(t.tag_id, t.user_id))
+  union all
+  select 'tokens of a hold', h.user_id, h.transfer_number::text, h.token_amount::text, sum(s.tokens)::text
+  from public.token_holds h
+  cross join lateral unnest(h.sources) s
+  group by h.user_id, h.transfer_number
+  having sum(s.tokens) <> h.token_amount
+  union all
+  select 'end of a hold', h.user_id, h.transfer_number::text, h.ended_by::text,
+    concat_ws(' ', t.transaction_type, t.refers_to, t.amount)
+  from public.token_holds h
+  left join public.token_transfers t on t.user_id = h.user_id and t.transfer_number = h.ended_by
+  where h.ended_by is not null
+    and (
+      t.refers_to is distinct from h.transfer_number
+      or t.transaction_type not in ('release', 'consumption')
+      or - t.amount > h.token_amount
+      or t.created_at >= h.expires_at
+    )
+  union all
+  select 'end of a hold', t.user_id, t.refers_to::text, t.transfer_number::text, null
+  from public.token_transfers t
+  where t.refers_to is not null
+    and (t.transaction_type = 'release' or t.transaction_type = 'consumption' and t.counted_at is not null)
+    and not exists (
+      select from public.token_holds h
+      where h.user_id = t.user_id and h.transfer_number = t.refers_to and h.ended_by = t.transfer_number
+    )
+  union all
+  select 'tokens held of a grant', l.user_id, l.grant_id::text, (g.token_amount - g.tokens_used)::text, l.tokens::text
+  from held l
+  left join public.user_token_grants g on g.user_id = l.user_id and g.id = l.grant_id
+  where l.tokens > coalesce(g.token_amount - g.tokens_used, 0)
   union all
   select 'usage row of a user', u.id, null, 'one', 'none'
   from public.tracked_users u
@@ -158,7 +216,7 @@ as $$
 $$;
 
 comment on function public.verify_ledger() is
-  'Recomputes all running state from token_transfers and user_token_grants_consume and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. For service_role and the SQL editor.';
+  'Recomputes all running state from token_transfers and user_token_grants_consume, holds each hold and refund against its transfers, and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. For service_role and the SQL editor.';
 
 revoke all on function public.verify_ledger() from public, anon, authenticated, service_role;
 grant execute on function public.verify_ledger() to service_role;

@@ -6,8 +6,11 @@ create type tollgate.balance as (
   plan_type public.plan_type,
   payment_status public.payment_status,
   tokens_left bigint,
+  tokens_held bigint,
+  tokens_settled bigint,
   quota_amount bigint,
   quota_used bigint,
+  quota_held bigint,
   quota_left bigint,
   quota_resets_at timestamptz,
   grants_left bigint,
@@ -24,44 +27,43 @@ set search_path = ''
 set enable_seqscan = off
 as $$
 declare
-  v_account tollgate.accounts;
-  v_usage public.user_usage;
-  v_at timestamptz;
-  v_quota record;
-  v_grants_left bigint;
+  a tollgate.account;
 begin
   perform tollgate.require_reader(p_user_id);
-  select * into strict v_account from tollgate.accounts a where a.user_id = p_user_id;
-  select * into strict v_usage from public.user_usage u where u.user_id = p_user_id;
-  v_at := greatest(coalesce(p_at, clock_timestamp()), v_usage.last_transfer_at);
-  v_usage := tollgate.usage_at(v_usage, v_account.time_zone, v_at);
-  v_quota := tollgate.quota_at(v_account, v_at);
-  v_grants_left := tollgate.grants_left(p_user_id, v_at);
+  select f.* into strict a
+  from public.tracked_users u
+  cross join lateral tollgate.accounts_at(
+    u.project_id, array[u.id], array[u.external_id],
+    array(select r.tag_id from public.plan_restrictions r where r.plan_id = u.plan_id),
+    coalesce(p_at, clock_timestamp())
+  ) f
+  where u.id = p_user_id;
   return row(
-    v_account.external_id,
-    v_account.plan_name,
-    v_account.plan_type,
-    v_account.payment_status,
-    v_quota.tokens_left + v_grants_left,
-    v_account.quota_amount,
-    v_quota.tokens_used,
-    v_quota.tokens_left,
-    v_quota.period_end,
-    v_grants_left,
+    a.external_id,
+    a.plan_name,
+    a.plan_type,
+    a.payment_status,
+    a.quota_left + a.grants_left,
+    a.tokens_held,
+    a.quota_left + a.grants_left + a.tokens_held,
+    a.quota_amount,
+    (a.quota).tokens_used,
+    case when a.quota_id is not null then a.quota_held end,
+    a.quota_left,
+    (a.quota).period_end,
+    a.grants_left,
     (
-      select coalesce(jsonb_agg(tollgate.limit_json(s, 0) order by s.tag nulls first, s.duration, s.max_tokens), '[]')
-      from public.plan_restrictions r
-      cross join lateral tollgate.limit_state(r, v_usage, tollgate.tag_usage_at(v_usage, r.tag_id)) s
-      where r.plan_id = v_account.plan_id
+      select coalesce(jsonb_agg(tollgate.limit_json(l) order by l.tag nulls first, l.duration, l.max_tokens), '[]')
+      from unnest(a.limits) l
     ),
-    v_at
+    a.at
   )::tollgate.balance;
 end;
 $$;
 
 alter function tollgate.balance(uuid, timestamptz) owner to tollgate_kernel;
 comment on function tollgate.balance(uuid, timestamptz) is
-  'What a user has and may spend, from one snapshot: quota of the current period, grants in force, and each restriction''s current window. p_at is for tests only. Raises TG004.';
+  'What a user has and may spend, from one snapshot: quota of the current period, grants in force, open holds, and each restriction''s current window. tokens_settled = tokens_left + tokens_held. p_at is for tests only. Raises TG004.';
 
 create function tollgate.transfers(p_user_id uuid, p_limit integer, p_before bigint)
 returns table (
@@ -73,7 +75,9 @@ returns table (
   grants_used bigint,
   quota_left bigint,
   grants_left bigint,
+  tokens_held bigint,
   grant_id uuid,
+  refers_to bigint,
   request_id text,
   metadata jsonb,
   created_at timestamptz
@@ -93,8 +97,8 @@ begin
   return query
     select
       t.transfer_number, t.amount, t.transaction_type, g.name,
-      t.base_quota_used, t.grants_used, t.quota_left, t.grants_left,
-      t.user_token_grants_id, t.request_id, t.metadata, t.created_at
+      t.base_quota_used, t.grants_used, t.quota_left, t.grants_left, t.tokens_held,
+      t.user_token_grants_id, t.refers_to, t.request_id, t.metadata, t.created_at
     from public.token_transfers t
     left join public.tags g on g.id = t.tag_id
     where t.user_id = p_user_id
