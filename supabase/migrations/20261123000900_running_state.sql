@@ -255,8 +255,8 @@ set search_path = ''
 as $$
 declare
   a tollgate.account;
-  t public.user_tag_usage;
-  g tollgate.grant_state;
+  v_tag public.user_tag_usage;
+  v_grant tollgate.grant_state;
 begin
   for a in
     select
@@ -334,10 +334,10 @@ begin
           (a.usage).hour_used, (a.usage).day_used, (a.usage).week_used, (a.usage).month_used
         );
       else
-        foreach t in array a.tags loop
-          if t.tag_id = a.limits[i].tag_id then
+        foreach v_tag in array a.tags loop
+          if v_tag.tag_id = a.limits[i].tag_id then
             a.limits[i].tokens_used := tollgate.of_duration(
-              a.limits[i].duration, t.hour_used, t.day_used, t.week_used, t.month_used
+              a.limits[i].duration, v_tag.hour_used, v_tag.day_used, v_tag.week_used, v_tag.month_used
             );
           end if;
         end loop;
@@ -352,8 +352,8 @@ begin
     if a.quota_id is not null and a.payment_status = 'active' then
       a.quota_left := greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held);
     end if;
-    foreach g in array a.grants loop
-      a.grants_left := a.grants_left + g.tokens_left;
+    foreach v_grant in array a.grants loop
+      a.grants_left := a.grants_left + v_grant.tokens_left;
     end loop;
     return next a;
   end loop;

@@ -424,7 +424,7 @@ declare
   t public.token_transfers := p_transfer;
   v_is_hold constant boolean := t.transaction_type = 'hold';
   v_counted_at constant timestamptz := coalesce(t.counted_at, a.at);
-  v_tokens constant bigint := - t.amount;
+  v_tokens constant bigint := case when t.transaction_type in ('consumption', 'refund') then - t.amount else 0 end;
   v_held bigint := 0;
   v_tag integer;
   s public.token_source;

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { JSONValue } from "postgres";
 import type { TestSql } from "./database.ts";
 
 export type Duration = "1 hour" | "1 day" | "1 week" | "1 month";
@@ -24,13 +25,15 @@ export interface UserOptions {
   billingAnchor?: string;
 }
 
-/** A call placed in time goes to the kernel; without `at` it goes to the public function. */
+/** A call of the kernel, which may be placed in time. */
 export interface Call {
   tag?: string;
   at?: string;
   metadata?: Record<string, string | number>;
   requestId?: string;
 }
+
+export type Mode = "all_or_nothing" | "up_to";
 
 /** A project in the test's own database, set up by plain SQL as an owner would in Studio. */
 export class Project {
@@ -88,27 +91,102 @@ export class Project {
     return new User(this, externalId, user!.id);
   }
 
+  /** Consumes for many users at once; the items are as in the HTTP API. */
+  consumeBatch(
+    items: BatchItem[],
+    { allOrNothing = false, at }: { allOrNothing?: boolean; at?: string } = {},
+  ): Promise<Receipt[]> {
+    const { sql, id } = this;
+    return sql<Receipt[]>`select * from tollgate.consume_batch(${id},
+      ${sql.json(items as unknown as JSONValue)}, ${allOrNothing}, ${at ?? null})`;
+  }
+
   /** A user that need not exist yet. */
   unknownUser(externalId: string): User {
     return new User(this, externalId, undefined);
   }
 }
 
-export interface Receipt {
+export interface Source {
+  type: "quota" | "grant";
+  grant_id?: string;
+  tokens: number;
+  left: number;
+}
+
+interface Answer {
   success: boolean;
-  tokens_consumed: number;
-  base_quota_used: number;
-  grants_used: number;
   message: string;
   reason: string | null;
+  hint: string | null;
+  shortfall: number;
   retry_at: Date | null;
+  user_id: string;
   quota_left: number;
   grants_left: number;
-  nearest_limit: Record<string, unknown> | null;
+  tokens_held: number;
+  sources: Source[];
+  nearest_limit: LimitState | null;
   transfer_number: number | null;
   request_id: string | null;
   replayed: boolean;
   created_at: Date;
+}
+
+export interface Receipt extends Answer {
+  tokens_requested: number;
+  tokens_consumed: number;
+  base_quota_used: number;
+  grants_used: number;
+}
+
+/** Of a step of a hold. */
+export interface HoldReceipt extends Answer {
+  hold_id: string;
+  state: "open" | "settled" | "released" | "expired" | null;
+  tag: string | null;
+  expires_at: Date | null;
+}
+
+export interface Settlement extends Answer {
+  hold_id: string;
+  tokens_consumed: number;
+  tokens_returned: number;
+  excess_consumed: number;
+  base_quota_used: number;
+  grants_used: number;
+  excess_transfer_number: number | null;
+}
+
+export interface Refund {
+  transfer_number: number;
+  refunded_transfer_number: number;
+  tokens_refunded: number;
+  base_quota_restored: number;
+  grants_restored: number;
+  tokens_lapsed: number;
+  tokens_regranted: number;
+  grant_id: string | null;
+  refundable_left: number;
+  message: string;
+  user_id: string;
+  quota_left: number;
+  grants_left: number;
+  tokens_held: number;
+  sources: Source[];
+  request_id: string | null;
+  replayed: boolean;
+  created_at: Date;
+}
+
+export interface LimitState {
+  tag: string | null;
+  max_tokens: number;
+  duration: Duration;
+  used: number;
+  held: number;
+  left: number;
+  resets_at: string;
 }
 
 export interface Balance {
@@ -117,20 +195,25 @@ export interface Balance {
   plan_type: string;
   payment_status: string;
   tokens_left: number;
+  tokens_held: number;
+  tokens_settled: number;
   quota_amount: number | null;
   quota_used: number | null;
+  quota_held: number | null;
   quota_left: number;
   quota_resets_at: Date | null;
   grants_left: number;
-  restrictions: {
-    tag: string | null;
-    max_tokens: number;
-    duration: Duration;
-    used: number;
-    left: number;
-    resets_at: string;
-  }[];
+  restrictions: LimitState[];
   as_of: Date;
+}
+
+export interface BatchItem {
+  user_id: string;
+  tokens_to_consume: number;
+  tag?: string;
+  metadata?: Record<string, string | number>;
+  request_id?: string;
+  mode?: Mode;
 }
 
 export class User {
@@ -146,12 +229,89 @@ export class User {
   }
 
   /** Consumes through the kernel, which answers the whole receipt. */
-  async consume(tokens: number, { tag, at, metadata, requestId }: Call = {}): Promise<Receipt> {
+  consume(tokens: number, call: Call & { mode?: Mode } = {}): Promise<Receipt> {
+    return this.decide(tokens, call, false);
+  }
+
+  /** What consume() would answer. */
+  check(tokens: number, call: Call & { mode?: Mode } = {}): Promise<Receipt> {
+    return this.decide(tokens, call, true);
+  }
+
+  private async decide(
+    tokens: number,
+    { tag, at, metadata, requestId, mode = "all_or_nothing" }: Call & { mode?: Mode },
+    checkOnly: boolean,
+  ): Promise<Receipt> {
     const { sql, id } = this.project;
     const tagId = tag === undefined ? null : await this.project.tagId(tag);
     const [receipt] = await sql<Receipt[]>`
       select * from tollgate.consume(${id}, ${this.externalId}, ${tokens}, ${tagId},
+        ${metadata ? sql.json(metadata) : null}, ${requestId ?? null}, ${at ?? null}, ${mode},
+        ${checkOnly})`;
+    return receipt!;
+  }
+
+  async hold(
+    tokens: number,
+    { tag, at, metadata, requestId, ttl = 600 }: Call & { ttl?: number } = {},
+  ): Promise<HoldReceipt> {
+    const { sql, id } = this.project;
+    const tagId = tag === undefined ? null : await this.project.tagId(tag);
+    const [receipt] = await sql<HoldReceipt[]>`
+      select * from tollgate.hold(${id}, ${this.externalId}, ${tokens}, ${tagId}, ${ttl},
         ${metadata ? sql.json(metadata) : null}, ${requestId ?? null}, ${at ?? null})`;
+    return receipt!;
+  }
+
+  async settle(
+    holdId: string,
+    tokens: number,
+    { at, metadata, requestId, allowExcess = false }: Call & { allowExcess?: boolean } = {},
+  ): Promise<Settlement> {
+    const { sql, id } = this.project;
+    const [receipt] = await sql<Settlement[]>`
+      select * from tollgate.settle_hold(${id}, ${holdId}, ${tokens}, ${allowExcess},
+        ${metadata ? sql.json(metadata) : null}, ${requestId ?? null}, ${at ?? null})`;
+    return receipt!;
+  }
+
+  extend(holdId: string, ttl: number, { at, requestId }: Call = {}): Promise<HoldReceipt> {
+    return this.changeHold(holdId, ttl, { at, requestId });
+  }
+
+  release(holdId: string, { at, requestId }: Call = {}): Promise<HoldReceipt> {
+    return this.changeHold(holdId, null, { at, requestId });
+  }
+
+  private async changeHold(
+    holdId: string,
+    ttl: number | null,
+    { at, requestId }: { at: string | undefined; requestId: string | undefined },
+  ): Promise<HoldReceipt> {
+    const { sql, id } = this.project;
+    const [receipt] = await sql<HoldReceipt[]>`
+      select * from tollgate.change_hold(${id}, ${holdId}, ${ttl}, ${requestId ?? null},
+        ${at ?? null})`;
+    return receipt!;
+  }
+
+  /** Refunds a consumption, by its number or its request id. */
+  async refund(
+    original: number | string,
+    { tokens, at, metadata, requestId, regrantLapsed = false, grantExpiresAt }: Call & {
+      tokens?: number;
+      regrantLapsed?: boolean;
+      grantExpiresAt?: string;
+    } = {},
+  ): Promise<Refund> {
+    const { sql, id } = this.project;
+    const byNumber = typeof original === "number";
+    const [receipt] = await sql<Refund[]>`
+      select * from tollgate.refund_tokens(${id}, ${this.externalId},
+        ${byNumber ? original : null}, ${byNumber ? null : original}, ${tokens ?? null},
+        ${regrantLapsed}, ${grantExpiresAt ?? null}, ${metadata ? sql.json(metadata) : null},
+        ${requestId ?? null}, ${at ?? null})`;
     return receipt!;
   }
 
