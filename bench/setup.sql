@@ -43,11 +43,11 @@ join (select user_id, max(transfer_number) as first_number from token_transfers 
 cross join generate_series(1, substring(u.external_id from '^history(.*)$')::integer) n;
 insert into token_transfers (
   user_id, transfer_number, amount, transaction_type, base_quota_used, grants_used,
-  quota_left, grants_left, created_at
+  quota_left, grants_left, tokens_held, created_at
 )
-select user_id, transfer_number, -2, 'consumption', 1, 1, 0, 0, at from history;
+select user_id, transfer_number, -2, 'consumption', 1, 1, 0, 0, 0, at from history;
 insert into user_token_grants_consume
-select user_id, transfer_number, grant_id, 1, at from history;
+select user_id, transfer_number, grant_id, 1, 0, at, 1 from history;
 insert into user_token_grants (user_id, id, token_amount, tokens_used, is_spent, grant_type, created_at)
 select user_id, grant_id, count(*), count(*), true, 'purchase', min(at) from history group by 1, 2;
 insert into user_quota_usage (user_id, quota_id, period_start, period_end, token_amount, tokens_used)

@@ -45,9 +45,10 @@ async function addHistory(user: User) {
     await tx`
       insert into token_transfers
         (user_id, transfer_number, amount, transaction_type, quota_id, quota_period_start,
-         base_quota_used, grants_used, quota_left, grants_left, request_id, created_at)
+         base_quota_used, grants_used, quota_left, grants_left, tokens_held, request_id,
+         created_at)
       select ${user.id!}, ${GRANTS} + n, -10, 'consumption', q.id, day,
-        case when n % 10 = 0 then 0 else 10 end, case when n % 10 = 0 then 10 else 0 end, 0, 0,
+        case when n % 10 = 0 then 0 else 10 end, case when n % 10 = 0 then 10 else 0 end, 0, 0, 0,
         'old-' || n, day
       from generate_series(1, ${TRANSFERS}::integer) n,
       lateral (select timestamptz '1965-01-01T00:00Z' + n * interval '1 day' as day),
@@ -59,8 +60,9 @@ async function addHistory(user: User) {
       from token_transfers where user_id = ${user.id!} and base_quota_used > 0`;
     await tx`
       insert into user_token_grants_consume
-        (user_id, transfer_number, user_token_grants_id, token_deduction, created_at)
-      select user_id, ${GRANTS} + 10 * row_number() over (order by created_at), id, 10, now()
+        (user_id, transfer_number, user_token_grants_id, token_deduction, tokens_left, created_at,
+         position)
+      select user_id, ${GRANTS} + 10 * row_number() over (order by created_at), id, 10, 0, now(), 1
       from user_token_grants where user_id = ${user.id!} order by created_at
       limit ${TRANSFERS / 10}`;
     await tx`

@@ -20,11 +20,11 @@ beforeAll(async () => {
   await Project.create(sql);
 });
 
-const transfers = "Use consume_tokens_v2() to take tokens, grant_tokens() to give some back.";
-const consumption = "Use consume_tokens_v2() to take tokens.";
+const transfers = "Use consume_tokens() to take tokens, refund_tokens() to give some back.";
+const consumption = "Use consume_tokens() to take tokens.";
 const quota = "Use grant_tokens() to give more, or change plan_quotas.token_amount.";
 const restriction = "Change the restriction in plan_restrictions instead.";
-const holds = "Use consume_tokens_v2() or grant_tokens().";
+const holds = "Use release_hold() or settle_hold() to end a hold.";
 const grant = "Use grant_tokens() for more tokens; set expires_at to now() to end this grant.";
 const ending = "Set expires_at to now() to end a grant.";
 const otherProject = "(select id from projects where default_plan_id is null)";

@@ -83,8 +83,13 @@ test("one transfer has the whole call and what was left after it", async () => {
     grants_used: 90,
     quota_left: 0,
     grants_left: 60,
+    tokens_held: 0,
+    refers_to: null,
+    counted_at: null,
+    hold_expires_at: null,
     nearest_limit: null,
     request_id: "r-1",
+    request_hash: expect.anything(),
     metadata: { chat: 7 },
     created_at: new Date(at),
   }]);
@@ -95,19 +100,29 @@ test("the receipt has the same figures as the transfer", async () => {
 
   expect(await user.consume(190, { at, requestId: "r-1" })).toEqual({
     success: true,
+    tokens_requested: 190,
     tokens_consumed: 190,
     base_quota_used: 100,
     grants_used: 90,
     message: "Consumed 190 tokens: 100 from base quota, 90 from grants",
     reason: null,
+    hint: null,
+    shortfall: 0,
     retry_at: null,
+    user_id: user.externalId,
     quota_left: 0,
     grants_left: 60,
+    tokens_held: 0,
+    sources: [
+      { type: "quota", tokens: 100, left: 0 },
+      { type: "grant", grant_id: expect.any(String), tokens: 30, left: 0 },
+      { type: "grant", grant_id: expect.any(String), tokens: 50, left: 0 },
+      { type: "grant", grant_id: expect.any(String), tokens: 10, left: 60 },
+    ],
     nearest_limit: null,
     transfer_number: 4,
     request_id: "r-1",
     replayed: false,
-    user_id: user.id,
     created_at: new Date(at),
   });
 });
@@ -162,7 +177,7 @@ test("a call that grants pay alone leaves no quota row", async () => {
   expect(await sql`select from user_quota_usage where user_id = ${user.id!}`).toEqual([]);
 });
 
-test("the API's receipt lists the sources in the order in which they were drawn on", async () => {
+test("the receipt lists the sources in the order in which they were drawn on, and what is left in each", async () => {
   const project = await Project.create(sql);
   await project.plan({ quota: 100 });
   const user = await project.user("ada");
@@ -174,8 +189,8 @@ test("the API's receipt lists the sources in the order in which they were drawn 
     select sources from consume_with_api_key(sha256(${key!["api_key"]}::bytea), 'ada', 150)`;
 
   expect(receipt!["sources"]).toEqual([
-    { type: "quota", tokens: 100 },
-    { type: "grant", grant_id: first.grant_id, tokens: 30 },
-    { type: "grant", grant_id: last.grant_id, tokens: 20 },
+    { type: "quota", tokens: 100, left: 0 },
+    { type: "grant", grant_id: first.grant_id, tokens: 30, left: 0 },
+    { type: "grant", grant_id: last.grant_id, tokens: 20, left: 50 },
   ]);
 });

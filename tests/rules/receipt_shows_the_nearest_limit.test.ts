@@ -25,6 +25,7 @@ test("the nearest limit is the restriction with the least left after the call", 
     max_tokens: 400,
     duration: "1 hour",
     used: 350,
+    held: 0,
     left: 50,
     resets_at: "2026-05-06T10:00:00+00:00",
   });
@@ -62,7 +63,7 @@ test("a denial for tokens shows the nearest limit as it is", async () => {
 
   expect(await user.consume(100, { at })).toMatchObject({
     reason: "insufficient_tokens",
-    nearest_limit: { max_tokens: 500, used: 20, left: 480 },
+    nearest_limit: { max_tokens: 500, used: 20, held: 0, left: 480 },
   });
 });
 
@@ -74,7 +75,7 @@ test("a denial for a restriction shows that restriction as it is", async () => {
 
   expect(await user.consume(481, { at })).toMatchObject({
     reason: "restriction_exceeded",
-    nearest_limit: { max_tokens: 500, used: 20, left: 480 },
+    nearest_limit: { max_tokens: 500, used: 20, held: 0, left: 480 },
   });
 });
 
@@ -99,6 +100,7 @@ test("the balance lists every restriction of the plan, those of all tokens first
       max_tokens: 400,
       duration: "1 hour",
       used: 50,
+      held: 0,
       left: 350,
       resets_at: "2026-05-06T11:00:00+00:00",
     },
@@ -107,6 +109,7 @@ test("the balance lists every restriction of the plan, those of all tokens first
       max_tokens: 500,
       duration: "1 month",
       used: 150,
+      held: 0,
       left: 350,
       resets_at: "2026-06-01T00:00:00+00:00",
     },
@@ -115,6 +118,7 @@ test("the balance lists every restriction of the plan, those of all tokens first
       max_tokens: 200,
       duration: "1 week",
       used: 0,
+      held: 0,
       left: 200,
       resets_at: "2026-05-11T00:00:00+00:00",
     },
@@ -123,6 +127,7 @@ test("the balance lists every restriction of the plan, those of all tokens first
       max_tokens: 300,
       duration: "1 day",
       used: 100,
+      held: 0,
       left: 200,
       resets_at: "2026-05-07T00:00:00+00:00",
     },
