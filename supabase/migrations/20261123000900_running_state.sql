@@ -1,8 +1,10 @@
 -- Running state, read: what a user's windows, quota period, grants and holds come to at an instant.
 -- Every decision is made by it and every balance shows it. Nothing here writes.
 --
--- The kernel's entry points `set enable_seqscan = off`: a plan that is cached while a table is small
--- would otherwise scan it whole when it has grown.
+-- The kernel's entry points set two planner settings. enable_seqscan = off: a plan that is cached while
+-- a table is small would otherwise scan it whole when it has grown. plan_cache_mode =
+-- force_generic_plan: planning costs ten times as much as running, and arrays of one user or a thousand
+-- are looked up by the same index.
 
 create type tollgate.limit_state as (
   tag_id uuid,

@@ -117,6 +117,7 @@ volatile
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_requests constant tollgate.request[] := tollgate.read_items(p_project_id, p_items);

@@ -237,6 +237,7 @@ volatile
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
@@ -386,6 +387,7 @@ volatile
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_hash constant bigint := hash_record_extended(
@@ -402,18 +404,18 @@ declare
   v_booking tollgate.booking;
   v_request tollgate.request;
   v_excess tollgate.attempt;
+  x public.token_transfers;
 begin
   v_found := tollgate.lock_hold(p_project_id, p_hold_id, p_metadata, p_request_id);
   h := v_found.hold;
   perform tollgate.check_request(v_found.external_id, p_tokens, null, null, 0);
   t := tollgate.find_replay(h.user_id, p_request_id, v_hash);
   if t.user_id is not null then
-    select * into v_excess.transfer from public.token_transfers f
+    select * into x from public.token_transfers f
     where f.user_id = h.user_id and f.transfer_number = t.transfer_number + 1
       and f.transaction_type = 'consumption' and f.refers_to = h.transfer_number;
     return tollgate.settlement_of(
-      h, t, v_excess.transfer, v_found.external_id,
-      tollgate.sources_of(t), tollgate.sources_of(v_excess.transfer), true
+      h, t, x, v_found.external_id, tollgate.sources_of(t), tollgate.sources_of(x), true
     );
   end if;
 
@@ -480,7 +482,8 @@ begin
         '[]'::jsonb, (v_excess.receipt).nearest_limit, null, null, p_request_id, false, a.at
       )::public.settlement_receipt;
     end if;
-    v_excess.transfer.refers_to := h.transfer_number;
+    x := v_excess.transfer;
+    x.refers_to := h.transfer_number;
   end if;
 
   update public.token_holds f set ended_by = t.transfer_number
@@ -492,18 +495,16 @@ begin
   perform tollgate.record(
     array[t], tollgate.draws_of(t, v_sources), array[(v_booking.account).usage], (v_booking.account).tags, null, false
   );
-  if (v_excess.transfer).user_id is not null then
+  if x.user_id is not null then
     perform tollgate.record(
-      array[v_excess.transfer],
-      tollgate.draws_of(v_excess.transfer, v_excess.sources),
+      array[x],
+      tollgate.draws_of(x, v_excess.sources),
       array[(v_excess.account).usage],
       (v_excess.account).tags,
-      case when (v_excess.transfer).base_quota_used > 0 then array[(v_excess.account).quota] end
+      case when x.base_quota_used > 0 then array[(v_excess.account).quota] end
     );
   end if;
-  return tollgate.settlement_of(
-    h, t, v_excess.transfer, a.external_id, v_sources, v_excess.sources, false
-  );
+  return tollgate.settlement_of(h, t, x, a.external_id, v_sources, v_excess.sources, false);
 end;
 $$;
 
@@ -524,6 +525,7 @@ volatile
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_hash constant bigint := hash_record_extended(row('change'::text, p_hold_id, p_ttl_seconds), 0);

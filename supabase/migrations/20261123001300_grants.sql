@@ -30,6 +30,7 @@ volatile
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_usage public.user_usage;
@@ -98,6 +99,7 @@ volatile
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   u public.tracked_users;
@@ -161,6 +163,7 @@ volatile
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   g public.user_token_grants;

@@ -25,6 +25,7 @@ stable
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   a tollgate.account;
@@ -87,6 +88,7 @@ stable
 security definer
 set search_path = ''
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   perform tollgate.require_reader(p_user_id);

@@ -17,7 +17,7 @@ export function connectDatabase({ supabaseUrl, secretKey }: Env, deadlineMs = DE
     headers: { apikey: secretKey, authorization: `Bearer ${secretKey}` },
   });
 
-  async function all<Row>(rpc: keyof Functions, call: RpcCall<Row>): Promise<Row[]> {
+  async function run<Data>(rpc: keyof Functions, call: RpcCall<Data>): Promise<Data> {
     // The client's own timeout would end with the headers; this one covers the body as well.
     const { data, error, status } = await call.abortSignal(AbortSignal.timeout(deadlineMs));
     if (error) {
@@ -27,8 +27,8 @@ export function connectDatabase({ supabaseUrl, secretKey }: Env, deadlineMs = DE
     return data;
   }
 
-  async function only<Row>(rpc: keyof Functions, call: RpcCall<Row>): Promise<Row> {
-    const [row] = await all(rpc, call);
+  async function only<Row>(rpc: keyof Functions, call: RpcCall<Row[]>): Promise<Row> {
+    const [row] = await run(rpc, call);
     if (row === undefined) {
       throw apiError("internal_error", undefined, undefined, { cause: { rpc, message: "no row" } });
     }
@@ -37,13 +37,27 @@ export function connectDatabase({ supabaseUrl, secretKey }: Env, deadlineMs = DE
 
   return {
     consume: (args: Args<"consume_with_api_key">) =>
-      only("consume_with_api_key", client.rpc("consume_with_api_key", args)),
+      run("consume_with_api_key", client.rpc("consume_with_api_key", args)) as Promise<Outcome>,
+    check: (args: Args<"check_with_api_key">) =>
+      run("check_with_api_key", client.rpc("check_with_api_key", args)) as Promise<Outcome>,
+    batch: (args: Args<"batch_with_api_key">) =>
+      run("batch_with_api_key", client.rpc("batch_with_api_key", args)) as Promise<Outcome[]>,
+    hold: (args: Args<"hold_with_api_key">) =>
+      run("hold_with_api_key", client.rpc("hold_with_api_key", args)) as Promise<Outcome>,
+    settle: (args: Args<"settle_with_api_key">) =>
+      run("settle_with_api_key", client.rpc("settle_with_api_key", args)) as Promise<Outcome>,
+    extend: (args: Args<"extend_with_api_key">) =>
+      run("extend_with_api_key", client.rpc("extend_with_api_key", args)) as Promise<Outcome>,
+    release: (args: Args<"release_with_api_key">) =>
+      run("release_with_api_key", client.rpc("release_with_api_key", args)) as Promise<Outcome>,
+    refund: (args: Args<"refund_with_api_key">) =>
+      run("refund_with_api_key", client.rpc("refund_with_api_key", args)),
     grant: (args: Args<"grant_with_api_key">) =>
       only("grant_with_api_key", client.rpc("grant_with_api_key", args)),
     balance: (args: Args<"balance_with_api_key">) =>
       only("balance_with_api_key", client.rpc("balance_with_api_key", args)),
     transfers: (args: Args<"transfers_with_api_key">) =>
-      all("transfers_with_api_key", client.rpc("transfers_with_api_key", args)),
+      run("transfers_with_api_key", client.rpc("transfers_with_api_key", args)),
     link: (args: Args<"link_user_with_api_key">) =>
       only("link_user_with_api_key", client.rpc("link_user_with_api_key", args)),
   };
@@ -52,9 +66,28 @@ export function connectDatabase({ supabaseUrl, secretKey }: Env, deadlineMs = DE
 export type TollgateDatabase = ReturnType<typeof connectDatabase>;
 
 /** What `client.rpc()` returns, as far as it matters here. */
-interface RpcCall<Row> {
-  abortSignal(signal: AbortSignal): PromiseLike<PostgrestSingleResponse<Row[]>>;
+interface RpcCall<Data> {
+  abortSignal(signal: AbortSignal): PromiseLike<PostgrestSingleResponse<Data>>;
 }
+
+/** The state of a restriction, in its current window. */
+export type LimitState = {
+  tag: string | null;
+  max_tokens: number;
+  duration: "1 hour" | "1 day" | "1 week" | "1 month";
+  left: number;
+  resets_at: string;
+};
+
+/** What all receipts share. In the generated types every field of a composite may be null. */
+export type Outcome = {
+  success: boolean;
+  reason: string | null;
+  retry_at: string | null;
+  nearest_limit: LimitState | null;
+  replayed: boolean;
+  created_at: string;
+};
 
 /** Leaves out arguments that are null or undefined, so that the default of the function applies. */
 export function given<Arguments extends object>(args: Arguments) {

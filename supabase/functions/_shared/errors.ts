@@ -60,6 +60,18 @@ export const errorKinds = {
     meaning: "There is no such project.",
     hint: "Check the project of the API key.",
   },
+  unknown_hold: {
+    status: 404,
+    sqlstate: "TG011",
+    meaning: "The hold is not known in this project",
+    hint: "Use the hold_id that the answer to the hold gave.",
+  },
+  unknown_transfer: {
+    status: 404,
+    sqlstate: "TG014",
+    meaning: "The user has no such consumption.",
+    hint: "Use the transfer_number or the request_id of a receipt.",
+  },
   unknown_route: {
     status: 404,
     meaning: "There is no such route.",
@@ -70,11 +82,11 @@ export const errorKinds = {
     meaning: "The route exists, but not for this method.",
     hint: "The Allow header lists the methods.",
   },
-  request_id_conflict: {
+  hold_not_open: {
     status: 409,
-    sqlstate: "TG006",
-    meaning: "The request_id was already applied with other parameters.",
-    hint: "Repeat a request_id only to retry the same request; use a new one for a new request.",
+    sqlstate: "TG012",
+    meaning: "The hold has expired, or has been settled or released.",
+    hint: "A hold ends once. To repeat the call that ended it, send its request_id.",
   },
   link_conflict: {
     status: 409,
@@ -90,8 +102,26 @@ export const errorKinds = {
   },
   request_too_large: {
     status: 413,
-    meaning: "The body is larger than 64 KiB.",
-    hint: "Send less metadata: at most 16 KiB.",
+    meaning: "The body is larger than 64 KiB, or 1 MiB for a batch.",
+    hint: "Send less metadata, at most 16 KiB, or fewer items.",
+  },
+  idempotency_mismatch: {
+    status: 422,
+    sqlstate: "TG006",
+    meaning: "The request_id was already applied with other parameters.",
+    hint: "Repeat a request with exactly the same parameters, or use a new request_id.",
+  },
+  exceeds_hold: {
+    status: 422,
+    sqlstate: "TG013",
+    meaning: "The hold has fewer tokens.",
+    hint: "Settle at most what is held, or send allow_excess: true.",
+  },
+  exceeds_refundable: {
+    status: 422,
+    sqlstate: "TG015",
+    meaning: "Fewer tokens of the transfer are left to refund.",
+    hint: "Refund at most what is left.",
   },
   internal_error: {
     status: 500,

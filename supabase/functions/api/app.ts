@@ -25,7 +25,7 @@ export function createApp({ database }: { database: TollgateDatabase }) {
   app.use(async (c, next) => {
     c.set("requestId", crypto.randomUUID());
     await next();
-    c.header("x-request-id", headerSafe(c.get("requestId")));
+    c.header("x-request-id", c.get("requestId"));
     c.header("cache-control", "no-store");
   });
   app.use(cors({
@@ -39,24 +39,30 @@ export function createApp({ database }: { database: TollgateDatabase }) {
       "apikey",
       "x-client-info",
     ],
-    exposeHeaders: ["x-request-id", "retry-after"],
+    exposeHeaders: [
+      "x-request-id",
+      "retry-after",
+      "ratelimit",
+      "ratelimit-policy",
+      "idempotent-replayed",
+    ],
     maxAge: 86_400,
   }));
   app.use((c, next) => {
     refuseMalformedPath(c);
     return next();
   });
-  app.use(bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: () => {
-      throw apiError("request_too_large");
-    },
-  }));
 
   // The gateway strips /functions/v1 and leaves the function's name.
   const api = app.basePath("/api");
   for (const { method, path, route } of endpoints) {
-    api.on(method, path, (c) => route.handle(c, database));
+    const limit = bodyLimit({
+      maxSize: route.maxBodyBytes ?? MAX_BODY_BYTES,
+      onError: () => {
+        throw apiError("request_too_large");
+      },
+    });
+    api.on(method, path, limit, (c) => route.handle(c, database));
     api.all(path, (c) => methodNotAllowed(c, method));
   }
   return app;
@@ -83,9 +89,4 @@ function refuseMalformedPath(c: AppContext): void {
       "Encode the user_id as UTF-8 with encodeURIComponent().",
     );
   }
-}
-
-/** Request ids are free text, header values are not: percent-encode all but visible ASCII. */
-function headerSafe(text: string): string {
-  return text.replace(/[^\x21-\x7e]|%/gu, encodeURIComponent);
 }

@@ -45,10 +45,69 @@ export const tag = shortText().nullish().describe(
     "exactly so. Left out or null: only the restrictions without a tag apply.",
 );
 
-export const requestId = shortText().nullish().describe(
-  "Idempotency key, 1 to 255 characters, unique for the user; the Idempotency-Key header does the " +
-    "same. A repeated request with the same id is applied once and answered with `replayed: true`. " +
-    "Left out or null: one is generated, and returned.",
+export const mode = z.enum(
+  Constants.public.Enums.consume_mode,
+  rule(`must be one of ${Constants.public.Enums.consume_mode.join(", ")}`),
+).default("all_or_nothing").describe(
+  "`all_or_nothing`, the default: all of the tokens, or a denial. `up_to`: as many of them as " +
+    "restrictions, quota and grants allow, at least 1, or a denial.",
+);
+
+/** What an Idempotency-Key header can hold: so it is the same key there and in a body. */
+export const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+const keyRule = rule("must be 1 to 255 printable ASCII characters");
+const idempotencyKey = z.string(keyRule).regex(IDEMPOTENCY_KEY, keyRule);
+
+export const requestId = idempotencyKey.nullish().describe(
+  "Idempotency key, 1 to 255 printable ASCII characters, unique for the user; the Idempotency-Key " +
+    "header does the same. A repeated request with the same id is applied once and answered as at " +
+    "first, with `replayed: true`. Left out or null: one is generated, and returned.",
+);
+
+const ttlRule = rule("must be a whole number from 1 to 86400");
+export const ttlSeconds = z.int(ttlRule).min(1, ttlRule).max(86_400, ttlRule).default(600).describe(
+  "How long from now the tokens are held, in seconds: 1 to 86400 (a day), 600 if left out.",
+);
+
+const settledRule = rule(`must be a whole number from 0 to ${MAX_TOKENS}`);
+export const settledTokens = z.int(settledRule).min(0, settledRule).max(MAX_TOKENS, settledRule)
+  .describe(
+    "Tokens that were really used, 0 to 10^15. What is held beyond them returns to its sources.",
+  );
+
+const flagRule = rule("must be true or false");
+export const allowExcess = z.boolean(flagRule).default(false).describe(
+  "Whether more than is held may be settled: the excess is then consumed like any other tokens, " +
+    "or all is denied and the hold stays open. Left out: false, and more is an error.",
+);
+
+export const allOrNothing = z.boolean(flagRule).default(false).describe(
+  "Whether one refused item refuses all others, with reason `batch_denied`. Left out: false, and " +
+    "each item is applied or refused on its own.",
+);
+
+const transferRule = rule(`must be a whole number from 1 to ${MAX_TOKENS}`);
+export const transferNumber = z.int(transferRule).min(1, transferRule).max(MAX_TOKENS, transferRule)
+  .nullish().describe(
+    "The consumption to refund, by the `transfer_number` of its receipt. Either this or " +
+      "`original_request_id`.",
+  );
+
+export const originalRequestId = idempotencyKey.nullish().describe(
+  "The consumption to refund, by its `request_id`. Either this or `transfer_number`.",
+);
+
+export const refundedTokens = tokens.nullish().describe(
+  "Tokens to give back, at most what has not been refunded yet. Left out or null: all of that.",
+);
+
+export const regrantLapsed = z.boolean(flagRule).default(false).describe(
+  "Whether tokens of sources that have expired since become a new grant, of type `refund`. Left " +
+    "out: false, and they stay lapsed.",
+);
+
+export const holdId = z.string().regex(/^hold_[0-9a-f]{32}_[1-9]\d{0,17}$/).describe(
+  "The `hold_id` that the answer to the hold gave.",
 );
 
 export const metadata = z.custom<Json>()
@@ -102,13 +161,19 @@ export const grantType = z.enum(
 
 // Narrower than ISO 8601 where Postgres is: no year 0, offsets up to 15:59, 9 digits of fraction.
 const expiryRule = rule("must be an ISO 8601 time with an offset, such as 2030-01-31T23:59:59Z");
-export const expiresAt = z.iso.datetime({ offset: true, ...expiryRule })
+const expiry = z.iso.datetime({ offset: true, ...expiryRule })
   .refine((time) => /^(?!0000).{19,29}(Z|[+-](0\d|1[0-5]):\d\d)$/.test(time), expiryRule)
-  .nullish()
-  .describe(
-    "When what is left of the grant expires: ISO 8601 with an offset, in the future. " +
-      "Left out or null: never.",
-  );
+  .nullish();
+
+export const expiresAt = expiry.describe(
+  "When what is left of the grant expires: ISO 8601 with an offset, in the future. " +
+    "Left out or null: never.",
+);
+
+export const grantExpiresAt = expiry.describe(
+  "When the new grant of `regrant_lapsed` expires: ISO 8601 with an offset, in the future. " +
+    "Left out or null: never.",
+);
 
 const digitsAsNumber = (text: unknown) =>
   typeof text === "string" && /^\d{1,3}$/.test(text) ? Number(text) : text;
@@ -137,6 +202,7 @@ export const limitState = z.strictObject({
     "The window: the current calendar hour, day, week (from Monday) or month of the project.",
   ),
   used: count.describe("Tokens used in the current window."),
-  left: count.describe("Tokens left in the current window."),
+  held: count.describe("Tokens set aside in open holds, which count in the current window."),
+  left: count.describe("Tokens left in the current window: neither used nor held."),
   resets_at: instant.describe("When the next window begins."),
 });

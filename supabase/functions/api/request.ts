@@ -1,10 +1,18 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { apiError } from "../_shared/errors.ts";
+import { holdId, IDEMPOTENCY_KEY } from "./fields.ts";
 import type { AppContext } from "./route.ts";
 
 /** The path parameters, decoded. */
 export function readParams<Schema extends z.ZodObject>(c: AppContext, schema: Schema) {
   return parse(schema, c.req.param());
+}
+
+/** The hold of the path. What is no hold's id is as unknown as an id that no hold has. */
+export function readHoldId(c: AppContext): string {
+  const result = holdId.safeParse(c.req.param("hold_id"));
+  if (!result.success) throw apiError("unknown_hold");
+  return result.data;
 }
 
 /** The query parameters; unknown and repeated ones are refused. */
@@ -24,16 +32,16 @@ export function readQuery<Schema extends z.ZodObject>(c: AppContext, schema: Sch
 export async function readBody<Schema extends WithRequestId>(c: AppContext, schema: Schema) {
   const headerId = c.req.header("idempotency-key");
   if (headerId !== undefined) {
-    if (!/^[\x20-\x7e]{1,255}$/.test(headerId)) {
+    if (!IDEMPOTENCY_KEY.test(headerId)) {
       throw apiError(
         "invalid_request",
         "The Idempotency-Key header must be 1 to 255 printable ASCII characters.",
-        "Put an id with other characters into the field request_id of the body.",
+        "Encode other characters, e.g. with encodeURIComponent().",
       );
     }
     c.set("requestId", headerId);
   }
-  const body = parse(schema, await readJson(c));
+  const body = parse(schema, await readJson(c, schema));
   const { request_id: bodyId } = body;
   if (bodyId != null) {
     if (headerId !== undefined && headerId !== bodyId) {
@@ -50,10 +58,12 @@ export async function readBody<Schema extends WithRequestId>(c: AppContext, sche
 
 type WithRequestId = z.ZodObject & z.ZodType<{ request_id?: string | null | undefined }>;
 
-async function readJson(c: AppContext): Promise<unknown> {
+async function readJson(c: AppContext, schema: z.ZodObject): Promise<unknown> {
+  const bytes = await c.req.arrayBuffer();
+  if (bytes.byteLength === 0 && mayBeLeftOut(schema)) return {};
   try {
     // Not c.req.json(): that would silently replace bytes which are not UTF-8.
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await c.req.arrayBuffer()));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
     throw apiError(
       "invalid_request",
@@ -63,30 +73,49 @@ async function readJson(c: AppContext): Promise<unknown> {
   }
 }
 
+/** Whether a body has no field that must be given. */
+export function mayBeLeftOut(body: z.ZodObject): boolean {
+  return body.safeParse({}).success;
+}
+
 function parse<Schema extends z.ZodObject>(schema: Schema, input: unknown): z.output<Schema> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
   const { issues } = result.error;
-  const complaints = new Set(issues.map(complaint));
-  throw apiError("invalid_request", `${[...complaints].join("; ")}.`, hintFor(schema, issues));
+  const complaints = [...new Set(issues.map(complaint))];
+  const more = complaints.length > MAX_COMPLAINTS ? "; and more" : "";
+  throw apiError(
+    "invalid_request",
+    `${complaints.slice(0, MAX_COMPLAINTS).join("; ")}${more}.`,
+    hintFor(schema, issues[0]?.path ?? []),
+  );
 }
 
-function complaint(issue: z.core.$ZodIssue): string {
+/** Every item of a batch may have its own. */
+const MAX_COMPLAINTS = 10;
+
+function complaint({ path, ...issue }: z.core.$ZodIssue): string {
+  const place = path.reduce<string>(
+    (text, step) => typeof step === "number" ? `${text}[${step}]` : `${text}.${String(step)}`,
+    "",
+  ).slice(1);
   if (issue.code === "unrecognized_keys") {
     const names = issue.keys.slice(0, 5).map(quote).join(", ");
-    return `${names} ${
-      issue.keys.length === 1 ? "is not a field" : "are not fields"
-    } of this request`;
+    return `${names} ${issue.keys.length === 1 ? "is not a field" : "are not fields"} of ${
+      place || "this request"
+    }`;
   }
-  const [field] = issue.path;
-  return field === undefined
-    ? "The body must be a JSON object"
-    : `${String(field)} ${issue.message}`;
+  if (place === "") return "The body must be a JSON object";
+  return `${place} ${path.length > 0 ? issue.message : ""}`;
 }
 
-/** The description of the first field at fault, or the list of fields to choose from. */
-function hintFor(schema: z.ZodObject, issues: z.core.$ZodIssue[]): string {
-  const field = issues[0]?.path[0];
+/** The description of the field at fault, or the list of fields to choose from. */
+function hintFor(schema: z.ZodObject, path: PropertyKey[]): string {
+  let field: z.core.$ZodType | undefined = schema;
+  for (const step of path) {
+    if (field instanceof z.ZodArray) field = field.element;
+    else if (field instanceof z.ZodObject) field = field.shape[String(step)];
+  }
   const description = field === undefined ? undefined : schema.shape[String(field)]?.description;
   if (description) return description;
   const names = Object.keys(schema.shape);

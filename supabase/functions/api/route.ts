@@ -7,11 +7,13 @@ import type { ErrorCode } from "../_shared/errors.ts";
 export type AppEnv = { Variables: { requestId: string } };
 export type AppContext = Context<AppEnv>;
 
+export type AnswerHeader = "Retry-After" | "RateLimit" | "RateLimit-Policy" | "Idempotent-Replayed";
+
 /** A successful answer or a denial, as documented; errors are documented by their codes. */
 interface DocumentedAnswer {
   description: string;
   schema: z.ZodType;
-  headers?: readonly ("Retry-After")[];
+  headers?: readonly AnswerHeader[];
 }
 
 /** A handler with everything that the OpenAPI document says about it. */
@@ -23,7 +25,10 @@ export interface Route {
   secured: boolean;
   params?: z.ZodObject;
   query?: z.ZodObject;
+  /** Where every field of it may be left out, so may the body. */
   body?: z.ZodObject;
+  /** Where 64 KiB is too little. */
+  maxBodyBytes?: number;
   answers: Record<number, DocumentedAnswer>;
   /** Errors of this route alone; those of every secured route go without saying. */
   errors: readonly ErrorCode[];
