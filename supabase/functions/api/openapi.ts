@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { type ErrorCode, errorKinds } from "../_shared/errors.ts";
-import type { Endpoint, Route } from "./route.ts";
+import { IDEMPOTENCY_KEY } from "./fields.ts";
+import { mayBeLeftOut } from "./request.ts";
+import type { AnswerHeader, Endpoint, Route } from "./route.ts";
 
 // The document is made from the very schemas and the route table that serve the requests.
 
@@ -24,15 +26,32 @@ const ErrorBody = z.strictObject({
   }),
 }).meta({ title: "Error" });
 
-const HEADERS = {
+const HEADERS: Record<"x-request-id" | AnswerHeader, object> = {
   "x-request-id": {
-    description:
-      "The request_id of the call; all but visible ASCII characters are percent-encoded.",
+    description: "The request_id of the call, but for spaces at its ends.",
     schema: { type: "string" },
   },
   "Retry-After": {
-    description: "Seconds to wait before a retry: a whole number, at least 1.",
+    description:
+      "Seconds to wait before a retry: a whole number, at least 1. Only where waiting helps.",
     schema: { type: "integer", minimum: 1 },
+  },
+  "RateLimit-Policy": {
+    description:
+      "The restriction of `nearest_limit`, named by its window and its tag, percent-encoded: `q` " +
+      "tokens in `w` seconds, where the window has a fixed length. Neither for replays nor without " +
+      "a restriction. See draft-ietf-httpapi-ratelimit-headers-10.",
+    schema: { type: "string" },
+    example: '"day-GPT-4";q=2000;qu="tokens";w=86400',
+  },
+  "RateLimit": {
+    description: "Of the same restriction: `r` tokens left, for another `t` seconds.",
+    schema: { type: "string" },
+    example: '"day-GPT-4";r=1500;t=48600',
+  },
+  "Idempotent-Replayed": {
+    description: "`true` if the request_id had been applied before; else left out.",
+    schema: { type: "string", enum: ["true"] },
   },
 };
 
@@ -43,28 +62,41 @@ export function openApiDocument(endpoints: readonly Endpoint[]) {
   function component(schema: z.ZodType, io: "input" | "output") {
     const title = schema.meta()?.title ?? "";
     schemas[title] = jsonSchema(schema, io);
-    return { "application/json": { schema: { $ref: `#/components/schemas/${title}` } } };
+    return { $ref: `#/components/schemas/${title}` };
   }
 
   function responses({ answers, errors, secured }: Route) {
     const documented: Record<string, unknown> = {};
-    for (const [status, { schema, description, headers = [] }] of Object.entries(answers)) {
-      documented[status] = {
-        description,
-        headers: pick(["x-request-id", ...headers]),
-        content: component(schema, "output"),
-      };
-    }
     const codes = [...ERRORS_OF_ALL, ...(secured ? ERRORS_OF_SECURED : []), ...errors];
-    for (const status of new Set(codes.map((code) => errorKinds[code].status))) {
+    const statuses = [
+      ...Object.keys(answers).map(Number),
+      ...codes.map((code) => errorKinds[code].status),
+    ];
+    for (const status of new Set(statuses)) {
+      const answer = answers[status];
       const here = codes.filter((code) => errorKinds[code].status === status);
+      const schemas = [
+        ...(answer ? [component(answer.schema, "output")] : []),
+        ...(here.length > 0 ? [component(ErrorBody, "output")] : []),
+      ];
       documented[status] = {
-        description: here.map((code) => `\`${code}\`: ${errorKinds[code].meaning}`).join("\n\n"),
-        headers: pick(["x-request-id", ...(status === 503 ? ["Retry-After"] as const : [])]),
+        description: [
+          ...(answer ? [answer.description] : []),
+          ...here.map((code) => `\`${code}\`: ${errorKinds[code].meaning}`),
+        ].join("\n\n"),
+        headers: pick([
+          "x-request-id",
+          ...(answer?.headers ?? []),
+          ...(status === 503 ? ["Retry-After"] as const : []),
+        ]),
         content: {
           "application/json": {
-            ...component(ErrorBody, "output")["application/json"],
-            examples: Object.fromEntries(here.map((code) => [code, { value: exampleOf(code) }])),
+            schema: schemas.length === 1 ? schemas[0] : { anyOf: schemas },
+            ...(here.length > 0 && {
+              examples: Object.fromEntries(
+                here.map((code) => [code, { value: exampleOf(code) }]),
+              ),
+            }),
           },
         },
       };
@@ -82,9 +114,14 @@ export function openApiDocument(endpoints: readonly Endpoint[]) {
       parameters: [
         ...parameters("path", params),
         ...parameters("query", query),
-        ...(body ? [IDEMPOTENCY_KEY] : []),
+        ...(body ? [IDEMPOTENCY_KEY_HEADER] : []),
       ],
-      ...(body && { requestBody: { required: true, content: component(body, "input") } }),
+      ...(body && {
+        requestBody: {
+          required: !mayBeLeftOut(body),
+          content: { "application/json": { schema: component(body, "input") } },
+        },
+      }),
       responses: responses(route),
     };
   }
@@ -127,12 +164,14 @@ export function openApiDocument(endpoints: readonly Endpoint[]) {
   };
 }
 
-const IDEMPOTENCY_KEY = {
+const IDEMPOTENCY_KEY_HEADER = {
   name: "Idempotency-Key",
   in: "header",
   required: false,
-  description: "The same as request_id in the body, for ids of printable ASCII characters.",
-  schema: { type: "string", minLength: 1, maxLength: 255 },
+  description:
+    "Idempotency key of the call, 1 to 255 printable ASCII characters. The same as request_id in " +
+    "a body that has one.",
+  schema: { type: "string", pattern: IDEMPOTENCY_KEY.source },
 };
 
 function parameters(location: "path" | "query", fields: z.ZodObject | undefined) {
@@ -159,7 +198,7 @@ function jsonSchema(schema: z.ZodType, io: "input" | "output"): JsonSchema {
   return json;
 }
 
-function pick(names: readonly (keyof typeof HEADERS)[]) {
+function pick(names: readonly ("x-request-id" | AnswerHeader)[]) {
   return Object.fromEntries(names.map((name) => [name, HEADERS[name]]));
 }
 

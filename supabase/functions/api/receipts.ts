@@ -63,52 +63,51 @@ export const consumption = {
   sources: sources.describe("Who paid, in the order of use."),
 };
 
+export const receiptExample = {
+  success: true,
+  tokens_requested: 500,
+  tokens_consumed: 500,
+  base_quota_used: 200,
+  grants_used: 300,
+  message: "Consumed 500 tokens: 200 from base quota, 300 from grants",
+  reason: null,
+  hint: null,
+  shortfall: 0,
+  retry_at: null,
+  user_id: "user_123",
+  quota_left: 0,
+  grants_left: 400,
+  tokens_held: 0,
+  sources: [
+    { type: "quota", tokens: 200, left: 0 },
+    {
+      type: "grant",
+      grant_id: "0198d7a4-6f3e-7c1a-9d52-3b8f2c64e1a7",
+      tokens: 300,
+      left: 400,
+    },
+  ],
+  nearest_limit: {
+    tag: "GPT-4",
+    max_tokens: 2000,
+    duration: "1 day",
+    used: 500,
+    held: 0,
+    left: 1500,
+    resets_at: "2030-01-16T00:00:00+00:00",
+  },
+  transfer_number: 42,
+  request_id: "8f14e45f-ceea-467f-a9b1-3c2d1e0f5a6b",
+  replayed: false,
+  created_at: "2030-01-15T10:30:00.123456+00:00",
+};
+
 export const Receipt = z.strictObject({
   ...applied,
   ...consumption,
   ...decided,
   transfer_number: transferNumber,
-}).meta({
-  title: "Receipt",
-  examples: [{
-    success: true,
-    tokens_requested: 500,
-    tokens_consumed: 500,
-    base_quota_used: 200,
-    grants_used: 300,
-    message: "Consumed 500 tokens: 200 from base quota, 300 from grants",
-    reason: null,
-    hint: null,
-    shortfall: 0,
-    retry_at: null,
-    user_id: "user_123",
-    quota_left: 0,
-    grants_left: 400,
-    tokens_held: 0,
-    sources: [
-      { type: "quota", tokens: 200, left: 0 },
-      {
-        type: "grant",
-        grant_id: "0198d7a4-6f3e-7c1a-9d52-3b8f2c64e1a7",
-        tokens: 300,
-        left: 400,
-      },
-    ],
-    nearest_limit: {
-      tag: "GPT-4",
-      max_tokens: 2000,
-      duration: "1 day",
-      used: 500,
-      held: 0,
-      left: 1500,
-      resets_at: "2030-01-16T00:00:00+00:00",
-    },
-    transfer_number: 42,
-    request_id: "8f14e45f-ceea-467f-a9b1-3c2d1e0f5a6b",
-    replayed: false,
-    created_at: "2030-01-15T10:30:00.123456+00:00",
-  }],
-});
+}).meta({ title: "Receipt", examples: [receiptExample] });
 
 export const Denial = z.strictObject({
   ...denied,

@@ -1,18 +1,11 @@
 import { z } from "zod";
-import { apiError } from "../_shared/errors.ts";
-import { holdId, IDEMPOTENCY_KEY } from "./fields.ts";
+import { apiError, errorKinds } from "../_shared/errors.ts";
+import { IDEMPOTENCY_KEY } from "./fields.ts";
 import type { AppContext } from "./route.ts";
 
 /** The path parameters, decoded. */
 export function readParams<Schema extends z.ZodObject>(c: AppContext, schema: Schema) {
   return parse(schema, c.req.param());
-}
-
-/** The hold of the path. What is no hold's id is as unknown as an id that no hold has. */
-export function readHoldId(c: AppContext): string {
-  const result = holdId.safeParse(c.req.param("hold_id"));
-  if (!result.success) throw apiError("unknown_hold");
-  return result.data;
 }
 
 /** The query parameters; unknown and repeated ones are refused. */
@@ -94,9 +87,9 @@ function parse<Schema extends z.ZodObject>(schema: Schema, input: unknown): z.ou
 /** Every item of a batch may have its own. */
 const MAX_COMPLAINTS = 10;
 
-function complaint({ path, ...issue }: z.core.$ZodIssue): string {
-  const place = path.reduce<string>(
-    (text, step) => typeof step === "number" ? `${text}[${step}]` : `${text}.${String(step)}`,
+function complaint(issue: z.core.$ZodIssue): string {
+  const place = issue.path.reduce<string>(
+    (place, step) => typeof step === "number" ? `${place}[${step}]` : `${place}.${String(step)}`,
     "",
   ).slice(1);
   if (issue.code === "unrecognized_keys") {
@@ -105,21 +98,21 @@ function complaint({ path, ...issue }: z.core.$ZodIssue): string {
       place || "this request"
     }`;
   }
-  if (place === "") return "The body must be a JSON object";
-  return `${place} ${path.length > 0 ? issue.message : ""}`;
+  return place === "" ? "The body must be a JSON object" : `${place} ${issue.message}`;
 }
 
 /** The description of the field at fault, or the list of fields to choose from. */
 function hintFor(schema: z.ZodObject, path: PropertyKey[]): string {
-  let field: z.core.$ZodType | undefined = schema;
+  let field: unknown = schema;
   for (const step of path) {
-    if (field instanceof z.ZodArray) field = field.element;
-    else if (field instanceof z.ZodObject) field = field.shape[String(step)];
+    if (field instanceof z.ZodObject) field = field.shape[String(step)];
+    else if (field instanceof z.ZodArray) field = field.element;
   }
-  const description = field === undefined ? undefined : schema.shape[String(field)]?.description;
-  if (description) return description;
-  const names = Object.keys(schema.shape);
-  return names.length > 0 ? `The fields are ${names.join(", ")}.` : "Leave it out.";
+  if (field instanceof z.ZodObject) {
+    const names = Object.keys(field.shape);
+    return names.length > 0 ? `The fields are ${names.join(", ")}.` : "Leave it out.";
+  }
+  return field instanceof z.ZodType && field.description || errorKinds.invalid_request.hint;
 }
 
 function quote(name: string): string {

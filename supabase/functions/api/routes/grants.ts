@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { apiKeyHash } from "../../_shared/api_key.ts";
 import { given } from "../../_shared/database.ts";
+import { replayedHeader } from "../answer.ts";
 import {
   count,
   expiresAt,
@@ -71,10 +72,13 @@ export const grants: Route = {
   query: Query,
   body: Body,
   answers: {
-    201: { description: "The grant was made.", schema: Grant },
-    200: { description: "The request_id had made this grant before.", schema: Grant },
+    201: {
+      description: "The grant was made, now or under this request_id before.",
+      schema: Grant,
+      headers: ["Idempotent-Replayed"],
+    },
   },
-  errors: ["unknown_user", "request_id_conflict", "request_too_large"],
+  errors: ["unknown_user", "idempotency_mismatch", "request_too_large"],
   async handle(c, database) {
     const keyHash = await apiKeyHash(c.req.raw.headers);
     readQuery(c, Query);
@@ -87,6 +91,6 @@ export const grants: Route = {
       p_request_id: c.get("requestId"),
       ...given({ p_expires_at: body.expires_at, p_metadata: body.metadata }),
     });
-    return Response.json(grant, { status: grant.replayed ? 200 : 201 });
+    return Response.json(grant, { status: 201, headers: replayedHeader(grant) });
   },
 };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { apiKeyHash } from "../../_shared/api_key.ts";
 import { given } from "../../_shared/database.ts";
+import { Constants } from "../../_shared/database.types.ts";
 import { count, cursor, instant, limit, userId } from "../fields.ts";
 import { readParams, readQuery } from "../request.ts";
 import type { Route } from "../route.ts";
@@ -10,14 +11,21 @@ const Query = z.strictObject({ limit, cursor });
 
 const Transfer = z.strictObject({
   transfer_number: count.describe("Gapless number of the user's transfers, from 1."),
-  amount: z.int().describe("Tokens: positive for a grant, negative for a consumption."),
-  transaction_type: z.enum(["grant", "consumption"]),
+  amount: z.int().describe(
+    "Tokens: positive for a grant or refund, negative for a consumption, 0 for a step of a hold.",
+  ),
+  transaction_type: z.enum(Constants.public.Enums.transaction_type),
   tag: z.string().nullable(),
-  base_quota_used: count.describe("Tokens taken from the base quota."),
-  grants_used: count.describe("Tokens taken from grants."),
+  base_quota_used: z.int().describe("Tokens taken from the base quota; negative: given back."),
+  grants_used: z.int().describe("Tokens taken from grants; negative: given back."),
   quota_left: count.describe("Base quota left just after."),
   grants_left: count.describe("Tokens left in grants just after."),
-  grant_id: z.uuid().nullable().describe("The grant given; null for a consumption."),
+  tokens_held: count.describe("Tokens in open holds just after."),
+  grant_id: z.uuid().nullable().describe("The grant given, if any."),
+  refers_to: count.nullable().describe(
+    "The transfer of the hold that this settles, extends or releases, or of the consumption that " +
+      "it refunds; else null.",
+  ),
   request_id: z.string().nullable(),
   metadata: z.record(z.string(), z.unknown()).nullable(),
   created_at: instant,
@@ -40,7 +48,9 @@ const TransferPage = z.strictObject({
       grants_used: 300,
       quota_left: 0,
       grants_left: 400,
+      tokens_held: 0,
       grant_id: null,
+      refers_to: null,
       request_id: "order-7",
       metadata: { conversation: "c_1" },
       created_at: "2030-01-15T10:30:00.123456+00:00",
@@ -52,7 +62,8 @@ const TransferPage = z.strictObject({
 export const transfers: Route = {
   operationId: "listTransfers",
   summary: "The audit trail of a user",
-  description: "Every grant and every consumption, newest first, a page at a time.",
+  description:
+    "Every grant, consumption, step of a hold and refund, newest first, a page at a time.",
   secured: true,
   params: Params,
   query: Query,
