@@ -52,3 +52,20 @@ export async function whileLocked(
     holder.release();
   }
 }
+
+/** Makes calls that all wait for the user's lock, in this order; then lets them go. Answers receipts,
+ * and the codes of errors. */
+export async function inQueue(
+  sql: TestSql,
+  user: User,
+  calls: (() => Promise<object>)[],
+): Promise<(object | string)[]> {
+  const running: Promise<object | string>[] = [];
+  await whileLocked(sql, user, async () => {
+    for (const call of calls) {
+      running.push(call().catch((error: { code: string }) => error.code));
+      await untilWaiting(sql, running.length);
+    }
+  });
+  return Promise.all(running);
+}
