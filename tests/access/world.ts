@@ -36,7 +36,7 @@ export interface World {
  */
 export async function createWorld(
   sql: TestSql,
-  superuser: TestSql,
+  _superuser: TestSql,
   { owner, admin, viewer, guest, linked_user, other_user }: Partial<People>,
 ): Promise<World> {
   const project = await Project.create(sql);
@@ -65,6 +65,7 @@ export async function createWorld(
   for (const name of ["ada", "bob"]) {
     await project.unknownUser(name).grant(100);
     await project.unknownUser(name).consume(150, { tag: "GPT-4" });
+    await project.unknownUser(name).hold(5, { ttl: 86_400 });
   }
   const [row] = await sql<{ key: string; api_key: string; restriction: string; quota: string }[]>`
     with
@@ -80,13 +81,6 @@ export async function createWorld(
     from create_api_key(${id}, 'Backend') k`;
   // So that no use of the key is noted: uses are noted once an hour.
   await sql`update api_keys set last_used_at = '2999-01-01' where id = ${row!.key}`;
-  // No function places holds yet, and nobody else may.
-  await superuser.begin(async (tx) => {
-    await tx`set local session_replication_role = replica`;
-    for (const user of [users.ada, users.bob]) {
-      await tx`insert into token_holds (user_id, token_amount, expires_at) values (${user}, 5, '2999-01-01')`;
-    }
-  });
   return {
     ...{ id, emptyProject, tag, spareTag, plan, sparePlan, users },
     restriction: row!.restriction,

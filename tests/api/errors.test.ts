@@ -4,7 +4,7 @@ import {
   errorKinds,
   errorResponse,
 } from "../../supabase/functions/_shared/errors.ts";
-import { retryAfter } from "../../supabase/functions/api/routes/consume.ts";
+import { retryAfter } from "../../supabase/functions/api/answer.ts";
 import { makeApiKey, post, SECRET_KEY } from "./app.ts";
 
 let log: MockInstance<typeof console.error>;
@@ -29,11 +29,16 @@ describe("a registered SQLSTATE", () => {
     ["TG003", "missing_scope", 403],
     ["TG004", "unknown_user", 404],
     ["TG005", "unknown_tag", 400],
-    ["TG006", "request_id_conflict", 409],
+    ["TG006", "idempotency_mismatch", 422],
     ["TG007", "ledger_protected", 409],
     ["TG008", "forbidden", 403],
     ["TG009", "unknown_project", 404],
     ["TG010", "link_conflict", 409],
+    ["TG011", "unknown_hold", 404],
+    ["TG012", "hold_not_open", 409],
+    ["TG013", "exceeds_hold", 422],
+    ["TG014", "unknown_transfer", 404],
+    ["TG015", "exceeds_refundable", 422],
   ])("%s is answered as %s, %i, in the database's own words", async (sqlstate, code, status) => {
     const error = databaseError({ ...failure, code: sqlstate, hint: "what to do" });
     const response = errorResponse(error, "order-7");

@@ -13,11 +13,17 @@ interface Document {
 interface Operation {
   security: object[];
   parameters: { name: string; in: string; description: string }[];
-  requestBody?: { content: Content };
+  requestBody?: { required: boolean; content: Content };
   responses: Record<string, { headers: object; content: Content }>;
 }
 interface Content {
-  "application/json": { schema: { $ref: string }; examples?: Record<string, { value: unknown }> };
+  "application/json": {
+    schema: Reference | { anyOf: Reference[] };
+    examples?: Record<string, { value: unknown }>;
+  };
+}
+interface Reference {
+  $ref: string;
 }
 interface Schema {
   additionalProperties?: unknown;
@@ -35,7 +41,7 @@ beforeAll(async () => {
 });
 
 function pathOf({ path }: Endpoint): string {
-  return path.replace(":user_id", "{user_id}");
+  return path.replace(/:(\w+)/, "{$1}");
 }
 
 function operationOf(endpoint: Endpoint): Operation {
@@ -44,10 +50,13 @@ function operationOf(endpoint: Endpoint): Operation {
   return operation;
 }
 
-function schemaAt({ "application/json": { schema: { $ref } } }: Content): Schema {
-  const schema = document.components.schemas[$ref.replace("#/components/schemas/", "")];
-  if (!schema) throw new Error(`${$ref} is missing`);
-  return schema;
+function schemasAt({ "application/json": { schema } }: Content): Schema[] {
+  const references = "anyOf" in schema ? schema.anyOf : [schema];
+  return references.map(({ $ref }) => {
+    const schema = document.components.schemas[$ref.replace("#/components/schemas/", "")];
+    if (!schema) throw new Error(`${$ref} is missing`);
+    return schema;
+  });
 }
 
 /** What the published schema finds wrong with a value: nothing, one hopes. */
@@ -104,9 +113,9 @@ describe.each(
   it("takes a body with every method but GET, of documented fields and no others", () => {
     const { requestBody } = operationOf(endpoint);
     expect(requestBody !== undefined).toBe(method !== "GET");
-    const { additionalProperties, properties } = requestBody
-      ? schemaAt(requestBody.content)
-      : { additionalProperties: false, properties: {} };
+    const [schema] = requestBody ? schemasAt(requestBody.content) : [];
+    const { additionalProperties, properties } = schema ??
+      { additionalProperties: false, properties: {} };
     expect(additionalProperties).toBe(false);
     expect(Object.keys(properties)).toEqual(Object.keys(route.body?.shape ?? {}));
     for (const { description } of Object.values(properties)) expect(description).toMatch(/\w/);
@@ -146,7 +155,7 @@ describe.each(
   it("has examples of its errors that the published schema accepts", () => {
     for (const { content } of Object.values(operationOf(endpoint).responses)) {
       for (const { value } of Object.values(content["application/json"].examples ?? {})) {
-        expect(complaintsOf(schemaAt(content), value)).toBeUndefined();
+        expect(complaintsOf({ anyOf: schemasAt(content) }, value)).toBeUndefined();
       }
     }
   });
@@ -155,7 +164,7 @@ describe.each(
 it("has an example of every body and answer that the published schema accepts", () => {
   const { Error: _, OpenApiDocument: __, ...schemas } = document.components.schemas;
   expect(Object.keys(schemas)).toEqual(
-    expect.arrayContaining(["ConsumeRequest", "Receipt", "Denial", "Balance", "TransferPage"]),
+    expect.arrayContaining(["ConsumeRequest", "Receipt", "Denial", "Hold", "Refund", "Balance"]),
   );
   for (const [name, schema] of Object.entries(schemas)) {
     expect(schema.examples, name).toHaveLength(1);
@@ -173,5 +182,48 @@ it("says when to come back only where waiting helps", () => {
   const responses = document.paths["/v1/consume"]?.["post"]?.responses ?? {};
   expect(responses[429]?.headers).toHaveProperty("Retry-After");
   expect(responses[503]?.headers).toHaveProperty("Retry-After");
-  expect(responses[402]?.headers).not.toHaveProperty("Retry-After");
+  expect(responses[402]?.headers).toHaveProperty("Retry-After");
+  expect(responses[200]?.headers).not.toHaveProperty("Retry-After");
+});
+
+it("asks for a body only where a field of it must be given", () => {
+  const required = endpoints.filter((endpoint) => operationOf(endpoint).requestBody?.required)
+    .map(({ path }) => path);
+  expect(required).toEqual([
+    "/v1/consume",
+    "/v1/consume/batch",
+    "/v1/check",
+    "/v1/holds",
+    "/v1/holds/:hold_id/settle",
+    "/v1/refunds",
+    "/v1/users/:user_id/link",
+    "/v1/grants",
+  ]);
+});
+
+it("keeps an error apart from an answer of the same status", () => {
+  const schemaOf = (status: number) =>
+    document.paths["/v1/consume/batch"]?.["post"]?.responses[status]?.content["application/json"]
+      .schema;
+  const both = {
+    anyOf: [
+      { $ref: "#/components/schemas/BatchResult" },
+      { $ref: "#/components/schemas/Error" },
+    ],
+  };
+  expect(schemaOf(400)).toEqual(both);
+  expect(schemaOf(402)).toEqual(both.anyOf[0]);
+  expect(schemaOf(413)).toEqual(both.anyOf[1]);
+});
+
+it("tells of the limits and of replays in headers", () => {
+  const limits = ["RateLimit", "RateLimit-Policy"];
+  const headersOf = (path: string, status: number) =>
+    Object.keys(document.paths[path]?.["post"]?.responses[status]?.headers ?? {});
+  expect(headersOf("/v1/check", 200)).toEqual(expect.arrayContaining(limits));
+  expect(headersOf("/v1/holds", 429)).toEqual(expect.arrayContaining([...limits, "Retry-After"]));
+  expect(headersOf("/v1/holds/{hold_id}/settle", 200)).toEqual(
+    expect.arrayContaining([...limits, "Idempotent-Replayed"]),
+  );
+  expect(headersOf("/v1/grants", 201)).toContain("Idempotent-Replayed");
 });

@@ -3,6 +3,21 @@ import { type Answer, get, PASSED_ON_TO_THE_DATABASE, post } from "./app.ts";
 
 const CONSUME = { user_id: "user_123", tokens_to_consume: 500 };
 const GRANT = { user_id: "user_123", tokens: 500, grant_type: "bonus" };
+const HOLD = { user_id: "user_123", tokens: 500 };
+const REFUND = { user_id: "user_123", transfer_number: 1 };
+const A_HOLD = `/v1/holds/hold_${"0f".repeat(16)}_7`;
+
+/** A body that is right, of every route that takes a request_id. */
+const BODIES = {
+  "/v1/consume": CONSUME,
+  "/v1/check": CONSUME,
+  "/v1/grants": GRANT,
+  "/v1/holds": HOLD,
+  [`${A_HOLD}/settle`]: { tokens: 1 },
+  [`${A_HOLD}/extend`]: { ttl_seconds: 1 },
+  [`${A_HOLD}/release`]: {},
+  "/v1/refunds": REFUND,
+};
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -58,7 +73,7 @@ describe("a body", () => {
       const answer = await post("/v1/consume", text);
       expectRefusal(answer, `"${field}" is not a field of this request`);
       expect(answer.json.error.hint).toBe(
-        "The fields are user_id, tokens_to_consume, tag, metadata, request_id.",
+        "The fields are user_id, tokens_to_consume, tag, metadata, request_id, mode.",
       );
     },
   );
@@ -128,7 +143,7 @@ describe("text", () => {
     ["255 characters of two UTF-16 units", "\u{1f600}".repeat(255)],
   ];
 
-  for (const field of ["user_id", "tag", "request_id"]) {
+  for (const field of ["user_id", "tag"]) {
     it.each(wrong)(`is refused as ${field}: %s`, async (_, value) => {
       expectRefusal(
         await post("/v1/consume", { ...CONSUME, [field]: value }),
@@ -253,13 +268,6 @@ describe("a request id", () => {
     expect(answer.headers.get("x-request-id")).toBe(answer.json.error.request_id);
   });
 
-  it("with characters that no header can hold comes back percent-encoded in the header", async () => {
-    const id = "100 % \u00e9\n\u{1f600}";
-    const answer = await post("/v1/consume", { ...CONSUME, request_id: id });
-    expect(answer.json.error.request_id).toBe(id);
-    expect(decodeURIComponent(answer.headers.get("x-request-id") ?? "")).toBe(id);
-  });
-
   it("that differs between body and header is refused", async () => {
     expectRefusal(
       await post("/v1/consume", { ...CONSUME, request_id: "a" }, { "idempotency-key": "b" }),
@@ -267,15 +275,221 @@ describe("a request id", () => {
     );
   });
 
-  it.each([
-    ["empty", ""],
-    ["256 characters", "a".repeat(256)],
-    ["not ASCII", "\u00e9"],
-  ])("in a header is refused: %s", async (_, id) => {
+  const noHeader = ["", "a".repeat(256), "\u00e9"];
+  const noText = ["a\nb", "a\tb", "\x7f", "a\0", "a\ud800", "\u{1f600}", 5, {}, ["a"]];
+
+  it.each(noHeader)("in a header is refused: %j", async (id) => {
     expectRefusal(
       await post("/v1/consume", CONSUME, { "idempotency-key": id }),
       /Idempotency-Key header must be 1 to 255 printable ASCII characters/,
     );
+  });
+
+  it.each([...noHeader, ...noText])("in a body is refused: %j", async (id) => {
+    for (const [path, body] of Object.entries(BODIES)) {
+      expectRefusal(
+        await post(path, { ...body, request_id: id }),
+        /^request_id must be 1 to 255 printable ASCII characters/,
+      );
+    }
+  });
+
+  it.each([" ", "~", "a b", "100%", "a".repeat(255), "\"'\\"])(
+    "is accepted: %j, and comes back as it is",
+    async (id) => {
+      for (const [path, body] of Object.entries(BODIES)) {
+        const answer = await post(path, { ...body, request_id: id });
+        expectPassed(answer);
+        expect(answer.json.error.request_id).toBe(id);
+        expect(answer.headers.get("x-request-id")).toBe(id.trim());
+      }
+    },
+  );
+});
+
+describe("a mode", () => {
+  it.each(["all_or_nothing", "up_to"])("of %s is accepted", async (mode) => {
+    expectPassed(await post("/v1/consume", { ...CONSUME, mode }));
+    expectPassed(await post("/v1/check", { ...CONSUME, mode }));
+  });
+
+  it.each(["UP_TO", "", null, 1, true])("of %j is refused", async (mode) => {
+    expectRefusal(
+      await post("/v1/consume", { ...CONSUME, mode }),
+      "mode must be one of all_or_nothing, up_to",
+    );
+  });
+});
+
+describe("a hold", () => {
+  it.each([0, 86_401, 1.5, "600", null])("for %j seconds is refused", async (ttl_seconds) => {
+    for (const [path, body] of [["/v1/holds", HOLD], [`${A_HOLD}/extend`, {}]] as const) {
+      const answer = await post(path, { ...body, ttl_seconds });
+      expectRefusal(answer, /^ttl_seconds must be a whole number from 1 to 86400/);
+      expect(answer.json.error.hint).toContain("600 if left out");
+    }
+  });
+
+  it.each([1, 86_400, undefined])("for %j seconds is accepted", async (ttl_seconds) => {
+    expectPassed(await post("/v1/holds", { ...HOLD, ttl_seconds }));
+    expectPassed(await post(`${A_HOLD}/extend`, { ttl_seconds }));
+  });
+
+  it.each([0, 1e15])("is settled with %i tokens", async (tokens) => {
+    expectPassed(await post(`${A_HOLD}/settle`, { tokens }));
+  });
+
+  it.each([-1, 1e15 + 1, 0.5, "1", null])("is not settled with %j tokens", async (tokens) => {
+    expectRefusal(
+      await post(`${A_HOLD}/settle`, { tokens }),
+      "tokens must be a whole number from 0 to 1000000000000000",
+    );
+  });
+
+  it.each(["true", 1, null])("is not settled with allow_excess %j", async (allow_excess) => {
+    expectRefusal(
+      await post(`${A_HOLD}/settle`, { tokens: 1, allow_excess }),
+      "allow_excess must be true or false",
+    );
+  });
+
+  it("is released and extended without any body", async () => {
+    expectPassed(await post(`${A_HOLD}/release`, ""));
+    expectPassed(await post(`${A_HOLD}/extend`, ""));
+    expectRefusal(await post(`${A_HOLD}/settle`, ""), /not valid JSON/);
+    expectRefusal(await post(`${A_HOLD}/release`, " "), /not valid JSON/);
+  });
+
+  it("is released without a body under the id of the header", async () => {
+    const { json } = await post(`${A_HOLD}/release`, "", { "idempotency-key": "r1" });
+    expect(json.error.request_id).toBe("r1");
+  });
+
+  it.each([
+    "1",
+    "hold_",
+    `hold_${"0f".repeat(16)}_0`,
+    `hold_${"0f".repeat(16)}_07`,
+    `hold_${"0F".repeat(16)}_7`,
+    `hold_${"0f".repeat(16)}_${"9".repeat(19)}`,
+    `hold_${"0f".repeat(16)}_7%00`,
+    `hold_${"0f".repeat(16)}_7%0a`,
+    "%00",
+    "x".repeat(4000),
+  ])("that cannot be is unknown: %s", async (id) => {
+    for (const [step, body] of [["settle", { tokens: 1 }], ["extend", {}], ["release", {}]]) {
+      const { status, json } = await post(`/v1/holds/${id}/${step}`, body);
+      expect(status).toBe(404);
+      expect(json.error.code).toBe("unknown_hold");
+    }
+  });
+});
+
+describe("a refund", () => {
+  it.each([
+    { ...REFUND, original_request_id: null },
+    { user_id: "u", transfer_number: 1e15, tokens: null, grant_expires_at: null },
+    { user_id: "u", original_request_id: "r", regrant_lapsed: true },
+    { ...REFUND, tokens: 1, grant_expires_at: "2030-01-31T00:00:00Z", metadata: { a: 1 } },
+  ])("%j is accepted", async (body) => expectPassed(await post("/v1/refunds", body)));
+
+  it.each([
+    { user_id: "u" },
+    { user_id: "u", transfer_number: null, original_request_id: null },
+    { ...REFUND, original_request_id: "r" },
+  ])("%j is refused: it names no one transfer", async (body) => {
+    const answer = await post("/v1/refunds", body);
+    expectRefusal(
+      answer,
+      /^transfer_number or original_request_id must be given, and not both\.$/,
+    );
+    expect(answer.json.error.hint).toContain("original_request_id");
+  });
+
+  it.each<[object, string]>([
+    [{ transfer_number: 0 }, "transfer_number must be a whole number from 1"],
+    [{ transfer_number: "1" }, "transfer_number must be a whole number from 1"],
+    [{ transfer_number: null, original_request_id: "é" }, "original_request_id must be 1 to 255"],
+    [{ tokens: 0 }, "tokens must be a whole number from 1"],
+    [{ regrant_lapsed: "yes" }, "regrant_lapsed must be true or false"],
+    [{ grant_expires_at: "tomorrow" }, "grant_expires_at must be an ISO 8601 time"],
+  ])("with %j is refused", async (change, message) => {
+    expectRefusal(await post("/v1/refunds", { ...REFUND, ...change }), message);
+  });
+});
+
+describe("a batch", () => {
+  const batch = (items: unknown, headers: Record<string, string> = {}) =>
+    post("/v1/consume/batch", { items }, headers);
+  const many = (count: number, item: unknown = CONSUME) => Array(count).fill(item);
+
+  it.each([1, 1000])("of %i items is accepted", async (count) => {
+    expectPassed(await batch(many(count)));
+  });
+
+  it.each([[[]], [many(1001)], [null], [{}], ["[]"], [undefined]])(
+    "of %j is refused",
+    async (items) => {
+      expectRefusal(await batch(items), /^items (must be a list of 1 to 1000 objects|is required)/);
+    },
+  );
+
+  it("is refused as a whole for one wrong item, which is named", async () => {
+    const answer = await batch([CONSUME, { ...CONSUME, tokens_to_consume: 0 }]);
+    expectRefusal(answer, /^items\[1\]\.tokens_to_consume must be a whole number from 1 to/);
+    expect(answer.json.error.hint).toContain("without quotes or fraction");
+  });
+
+  it.each<[unknown, string]>([
+    ["text", "items[0] must be an object."],
+    [null, "items[0] must be an object."],
+    [{ ...CONSUME, price: 1 }, '"price" is not a field of items[0].'],
+    [{ tokens_to_consume: 1 }, "items[0].user_id is required."],
+    [{ ...CONSUME, metadata: [] }, "items[0].metadata must be a JSON object."],
+    [{ ...CONSUME, request_id: "é" }, "items[0].request_id must be 1 to 255 printable ASCII"],
+    [{ ...CONSUME, mode: "some" }, "items[0].mode must be one of all_or_nothing, up_to."],
+  ])("with the item %j is refused", async (item, message) => {
+    const answer = await batch([item]);
+    expectRefusal(answer, "");
+    expect(answer.json.error.message).toContain(message);
+    expect(answer.json.error.hint).not.toBe("");
+  });
+
+  it("is told the fields of an item where one is unknown", async () => {
+    const { json } = await batch([{ ...CONSUME, price: 1 }]);
+    expect(json.error.hint).toMatch(/^The fields are user_id, tokens_to_consume/);
+  });
+
+  it("of nothing but mistakes is not told all of them", async () => {
+    const { json } = await batch(many(1000, {}));
+    expect(json.error.message).toMatch(/^items\[0\].user_id is required; .+ and more\.$/);
+    expect(json.error.message.length).toBeLessThan(1000);
+  });
+
+  it("has no request_id of its own in the body", async () => {
+    expectRefusal(
+      await post("/v1/consume/batch", { items: [CONSUME], request_id: "r1" }),
+      '"request_id" is not a field of this request',
+    );
+  });
+
+  it("with a key too long for the ids of its items is refused, naming the header", async () => {
+    const key = "k".repeat(253);
+    expectPassed(await batch(many(10), { "idempotency-key": key }));
+    expectRefusal(
+      await batch(many(11), { "idempotency-key": key }),
+      /^The Idempotency-Key header is too long/,
+    );
+    expectPassed(
+      await batch(many(11, { ...CONSUME, request_id: "own" }), { "idempotency-key": key }),
+    );
+  });
+
+  it("may be 1 MiB long, and no longer", async () => {
+    const items = many(1000, { ...CONSUME, metadata: { note: "x".repeat(900) } });
+    expectPassed(await batch(items));
+    const { status, json } = await batch(many(1000, { ...CONSUME, tag: "x".repeat(1100) }));
+    expect([status, json.error.code]).toEqual([413, "request_too_large"]);
   });
 });
 

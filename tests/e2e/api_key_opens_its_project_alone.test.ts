@@ -165,9 +165,20 @@ test("a rotated key works until its grace ends, its successor from now on", asyn
 
 const consume = { user_id: "ada", tokens_to_consume: 1 };
 const grant = { user_id: "ada", tokens: 1, grant_type: "bonus" };
+const hold = { user_id: "ada", tokens: 1 };
+const settlement = { tokens: 1 };
 const link = { auth_user_id: null };
+const { body: held } = await tenant.hold("ada", 1);
+const { body: heldToo } = await tenant.hold("ada", 1);
 test.each<[Scope, string, string, object | undefined]>([
   ["consume", "POST", "/v1/consume", consume],
+  ["consume", "POST", "/v1/check", consume],
+  ["consume", "POST", "/v1/consume/batch", { items: [consume] }],
+  ["consume", "POST", "/v1/holds", hold],
+  ["consume", "POST", `/v1/holds/${held.hold_id}/extend`, {}],
+  ["consume", "POST", `/v1/holds/${held.hold_id}/settle`, settlement],
+  ["consume", "POST", `/v1/holds/${heldToo.hold_id}/release`, {}],
+  ["refund", "POST", "/v1/refunds", { user_id: "ada", transfer_number: 1 }],
   ["grant", "POST", "/v1/grants", grant],
   ["read", "GET", "/v1/users/ada/balance", undefined],
   ["read", "GET", "/v1/users/ada/transfers", undefined],
@@ -175,7 +186,7 @@ test.each<[Scope, string, string, object | undefined]>([
 ])(
   "without the scope %s, %s %s is 403; with it alone it works",
   async (scope, method, path, body) => {
-    const scopes: Scope[] = ["consume", "read", "grant", "link"];
+    const scopes: Scope[] = ["consume", "read", "grant", "link", "refund"];
     const without = await tenant.key(scopes.filter((other) => other !== scope));
     const alone = await tenant.key([scope]);
     const call = ({ api_key }: { api_key: string }) =>

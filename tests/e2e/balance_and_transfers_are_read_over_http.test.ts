@@ -12,30 +12,34 @@ test("the balance tells what can be spent, and the state of every restriction", 
     ],
   });
   await tenant.grant("ada", 50);
-  const { body: receipt } = await tenant.consume("ada", 300, { tag: "GPT-4" });
+  await tenant.consume("ada", 300, { tag: "GPT-4" });
+  const { body: hold } = await tenant.hold("ada", 40, { tag: "GPT-4" });
 
   const { status, body } = await tenant.balance("ada");
 
   expect(status).toBe(200);
-  const window = { duration: "1 month", used: 300, resets_at: expect.any(String) };
+  const window = { duration: "1 month", used: 300, held: 40, resets_at: expect.any(String) };
   expect(body).toEqual({
     user_id: "ada",
     plan: expect.any(String),
     plan_type: "subscription",
     payment_status: "active",
-    tokens_left: 750,
+    tokens_left: 710,
+    tokens_held: 40,
+    tokens_settled: 750,
     quota_amount: 1000,
     quota_used: 300,
-    quota_left: 700,
+    quota_held: 40,
+    quota_left: 660,
     quota_resets_at: expect.any(String),
     grants_left: 50,
     restrictions: [
-      { ...window, tag: null, max_tokens: 700, left: 400 },
-      { ...window, tag: "GPT-4", max_tokens: 500, left: 200 },
+      { ...window, tag: null, max_tokens: 700, left: 360 },
+      { ...window, tag: "GPT-4", max_tokens: 500, left: 160 },
     ],
     as_of: expect.any(String),
   });
-  expect(Date.parse(body.as_of)).toBeGreaterThanOrEqual(Date.parse(receipt.created_at));
+  expect(Date.parse(body.as_of)).toBeGreaterThanOrEqual(Date.parse(hold.created_at));
   expect(Date.parse(body.quota_resets_at)).toBeGreaterThan(Date.parse(body.as_of));
 });
 
@@ -50,6 +54,7 @@ test("a plan without quota has a balance of grants alone", async () => {
     tokens_left: 50,
     quota_amount: null,
     quota_used: null,
+    quota_held: null,
     quota_left: 0,
     quota_resets_at: null,
     grants_left: 50,
@@ -96,7 +101,9 @@ test("transfers come newest first, grants and consumption alike", async () => {
         grants_used: 20,
         quota_left: 0,
         grants_left: 30,
+        tokens_held: 0,
         grant_id: null,
+        refers_to: null,
         request_id: "chat-1",
         metadata: { chat: 1 },
         created_at: receipt.created_at,
@@ -110,7 +117,9 @@ test("transfers come newest first, grants and consumption alike", async () => {
         grants_used: 0,
         quota_left: 100,
         grants_left: 50,
+        tokens_held: 0,
         grant_id: grant.grant_id,
+        refers_to: null,
         request_id: "order-7",
         metadata: { invoice: "in_1" },
         created_at: grant.created_at,
@@ -118,6 +127,32 @@ test("transfers come newest first, grants and consumption alike", async () => {
     ],
     next_cursor: null,
   });
+});
+
+test("steps of holds and refunds are transfers that refer to others", async () => {
+  const tenant = await Tenant.create({ quota: 100 });
+  const { body: settled } = await tenant.hold("ada", 60);
+  const { body: released } = await tenant.hold("ada", 20);
+  await tenant.extend(released.hold_id, 3600);
+  await tenant.settle(settled.hold_id, 50);
+  await tenant.release(released.hold_id);
+  await tenant.refund("ada", { transfer_number: 4, tokens: 30 });
+
+  const { body } = await tenant.transfers("ada");
+
+  const row = (transaction_type: string, refers_to: number | null, amounts: number[]) => {
+    const [amount, base_quota_used, quota_left, tokens_held] = amounts;
+    const numbers = { amount, base_quota_used, quota_left, tokens_held };
+    return expect.objectContaining({ transaction_type, refers_to, grants_used: 0, ...numbers });
+  };
+  expect(body.data).toEqual([
+    row("refund", 4, [30, -30, 80, 0]),
+    row("release", 2, [0, 0, 50, 0]),
+    row("consumption", 1, [-50, 50, 30, 20]),
+    row("extension", 2, [0, 0, 20, 80]),
+    row("hold", null, [0, 0, 20, 80]),
+    row("hold", null, [0, 0, 40, 60]),
+  ]);
 });
 
 async function tenantWithTransfers(count: number) {

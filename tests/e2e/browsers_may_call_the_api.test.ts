@@ -6,6 +6,7 @@ const origin = "https://app.example";
 test.each([
   ["POST", "/v1/consume"],
   ["POST", "/v1/grants"],
+  ["POST", "/v1/holds/hold_1/settle"],
   ["GET", "/v1/users/ada/balance"],
   ["GET", "/v1/users/ada/transfers"],
   ["PUT", "/v1/users/ada/link"],
@@ -41,7 +42,13 @@ test.each([
   expect(status).toBe(expected);
   expect(headers.get("access-control-allow-origin")).toBe("*");
   expect(headers.get("access-control-expose-headers")?.split(",")).toEqual(
-    expect.arrayContaining(["x-request-id", "retry-after"]),
+    expect.arrayContaining([
+      "x-request-id",
+      "retry-after",
+      "ratelimit",
+      "ratelimit-policy",
+      "idempotent-replayed",
+    ]),
   );
 });
 

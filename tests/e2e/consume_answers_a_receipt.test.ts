@@ -43,21 +43,26 @@ test("the receipt tells everything about the consumption", async () => {
   expect(headers.get("x-request-id")).toBe("order-7");
   expect(body).toEqual({
     success: true,
+    tokens_requested: 300,
     tokens_consumed: 300,
     base_quota_used: 300,
     grants_used: 0,
     message: "Consumed 300 tokens: 300 from base quota, 0 from grants",
     reason: null,
+    hint: null,
+    shortfall: 0,
     retry_at: null,
     user_id: "ada",
     quota_left: 700,
     grants_left: 0,
-    sources: [{ type: "quota", tokens: 300 }],
+    tokens_held: 0,
+    sources: [{ type: "quota", tokens: 300, left: 700 }],
     nearest_limit: {
       tag: "GPT-4",
       max_tokens: 2000,
       duration: "1 month",
       used: 300,
+      held: 0,
       left: 1700,
       resets_at: expect.stringMatching(/^\d{4}-\d\d-01T00:00:00\+00:00$/),
     },
@@ -77,10 +82,10 @@ test("sources come in the order of use: the quota, then grants by expiry, never-
   const { body } = await tenant.consume("ada", 350);
 
   expect(body.sources).toEqual([
-    { type: "quota", tokens: 100 },
-    { type: "grant", grant_id: soon.grant_id, tokens: 100 },
-    { type: "grant", grant_id: late.grant_id, tokens: 100 },
-    { type: "grant", grant_id: never.grant_id, tokens: 50 },
+    { type: "quota", tokens: 100, left: 0 },
+    { type: "grant", grant_id: soon.grant_id, tokens: 100, left: 0 },
+    { type: "grant", grant_id: late.grant_id, tokens: 100, left: 0 },
+    { type: "grant", grant_id: never.grant_id, tokens: 50, left: 50 },
   ]);
   expect(body).toMatchObject({
     base_quota_used: 100,
@@ -183,4 +188,24 @@ test("an amount of 10^15 is exact all the way", async () => {
   expect((await tenant.balance("ada")).body.tokens_left).toBe(1);
   const { data } = (await tenant.transfers("ada")).body;
   expect(data.map(({ amount }) => amount)).toEqual([-999_999_999_999_999, 1e15]);
+});
+
+test("up_to takes as many tokens as there are", async () => {
+  const tenant = await Tenant.create({
+    quota: 100,
+    restrictions: [{ tag: "GPT-4", maxTokens: 60, duration: "1 month" }],
+  });
+
+  const limited = await tenant.consume("ada", 500, { tag: "GPT-4", mode: "up_to" });
+  const rest = await tenant.consume("ada", 500, { mode: "up_to" });
+  const nothing = await tenant.consume("ada", 500, { mode: "up_to" });
+
+  expect(limited.body).toMatchObject({
+    tokens_requested: 500,
+    tokens_consumed: 60,
+    message: "Consumed 60 of 500 tokens: 60 from base quota, 0 from grants",
+  });
+  expect(rest.body).toMatchObject({ tokens_requested: 500, tokens_consumed: 40, quota_left: 0 });
+  expect(nothing.status).toBe(402);
+  expect(nothing.body).toMatchObject({ tokens_requested: 500, tokens_consumed: 0, shortfall: 1 });
 });

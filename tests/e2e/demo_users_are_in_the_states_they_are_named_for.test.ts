@@ -41,7 +41,7 @@ demo("the curl line that npm start prints consumes 500 tokens of ada", async () 
     success: true,
     tokens_consumed: 500,
     user_id: "ada",
-    sources: [{ type: "quota", tokens: 500 }],
+    sources: [{ type: "quota", tokens: 500, left: expect.any(Number) }],
     nearest_limit: { tag: "GPT-4", max_tokens: 2000, used: 500, left: 1500 },
   });
   expect((await balance("ada")).tokens_left).toBe(before.tokens_left - 500);

@@ -1,8 +1,15 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { service, Tenant, verifyLedgerAtEnd } from "../support/tenant.ts";
+import { type Receipt, service, Tenant, verifyLedgerAtEnd } from "../support/tenant.ts";
 
 verifyLedgerAtEnd();
+
+/** So many seconds later it is time to retry, and no more than a second later. */
+function expectToEndAt(retryAfter: string | null, { created_at, retry_at }: Receipt) {
+  const waited = Date.parse(created_at) + Number(retryAfter) * 1000;
+  expect(waited).toBeGreaterThanOrEqual(Date.parse(retry_at));
+  expect(waited).toBeLessThan(Date.parse(retry_at) + 1000);
+}
 
 test("too few tokens are denied with 402 insufficient_tokens", async () => {
   const tenant = await Tenant.create({ type: "pay_as_you_go" });
@@ -14,15 +21,19 @@ test("too few tokens are denied with 402 insufficient_tokens", async () => {
   expect(headers.has("retry-after")).toBe(false);
   expect(body).toEqual({
     success: false,
+    tokens_requested: 101,
     tokens_consumed: 0,
     base_quota_used: 0,
     grants_used: 0,
     message: "Not enough tokens: 101 requested, 100 left",
     reason: "insufficient_tokens",
+    hint: "Grant 1 tokens.",
+    shortfall: 1,
     retry_at: null,
     user_id: "ada",
     quota_left: 0,
     grants_left: 100,
+    tokens_held: 0,
     sources: [],
     nearest_limit: null,
     transfer_number: null,
@@ -36,13 +47,16 @@ test("a denial for want of quota says when the next period begins", async () => 
   const tenant = await Tenant.create({ quota: 100, period: "1 year" });
   await tenant.consume("ada", 60);
 
-  const { status, body } = await tenant.consume("ada", 41);
+  const { status, headers, body } = await tenant.consume("ada", 41);
 
   expect(status).toBe(402);
   expect(body).toMatchObject({
     reason: "insufficient_tokens",
+    hint: "Grant 1 tokens, or call again at retry_at.",
+    shortfall: 1,
     retry_at: (await tenant.balance("ada")).body.quota_resets_at,
   });
+  expectToEndAt(headers.get("retry-after"), body);
 });
 
 test("a quota closed by a failed payment is denied with 402 payment_inactive", async () => {
@@ -72,9 +86,7 @@ test("a restriction denies with 429, and Retry-After ends with its window", asyn
   const { status, headers, body } = await tenant.consume("ada", 51, { tag: "GPT-4" });
 
   expect(status).toBe(429);
-  const waited = Date.parse(body.created_at) + Number(headers.get("retry-after")) * 1000;
-  expect(waited).toBeGreaterThanOrEqual(Date.parse(body.retry_at));
-  expect(waited).toBeLessThan(Date.parse(body.retry_at) + 1000);
+  expectToEndAt(headers.get("retry-after"), body);
   expect(body).toMatchObject({
     success: false,
     tokens_consumed: 0,
@@ -162,7 +174,7 @@ test.each(answers)("the body of a call %s is what SQL answers", async (_, tokens
   }).throwOnError();
 
   const { success } = http.body;
-  expect(sql).toEqual([
+  expect(sql).toEqual(
     success ? { ...http.body, replayed: true } : { ...http.body, created_at: expect.any(String) },
-  ]);
+  );
 });

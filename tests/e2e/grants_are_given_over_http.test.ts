@@ -30,7 +30,7 @@ test("a grant is answered 201 with all that it is", async () => {
   });
 });
 
-test("a repeated grant is answered 200 and gives nothing", async () => {
+test("a repeated grant is answered as at first and gives nothing", async () => {
   const tenant = await Tenant.create({ type: "pay_as_you_go" });
   const details = { expires_at: "2090-01-01T00:00:00Z", metadata: { a: 1 }, request_id: "order-7" };
   const first = await tenant.grant("ada", 1000, details);
@@ -38,7 +38,9 @@ test("a repeated grant is answered 200 and gives nothing", async () => {
 
   const second = await tenant.grant("ada", 1000, details);
 
-  expect([first.status, second.status]).toEqual([201, 200]);
+  expect([first.status, second.status]).toEqual([201, 201]);
+  expect(first.headers.has("idempotent-replayed")).toBe(false);
+  expect(second.headers.get("idempotent-replayed")).toBe("true");
   expect(second.body).toEqual({ ...first.body, replayed: true });
   expect((await tenant.balance("ada")).body.grants_left).toBe(700);
 });
@@ -47,7 +49,7 @@ test.each([
   ["tokens", { tokens: 1001 }],
   ["grant_type", { grant_type: "refund" }],
   ["metadata", { metadata: { a: 2 } }],
-])("a request_id with another %s is a conflict", async (_, change) => {
+])("a request_id with another %s is refused", async (_, change) => {
   const tenant = await Tenant.create({ type: "pay_as_you_go" });
   const request = {
     user_id: "ada",
@@ -59,8 +61,8 @@ test.each([
 
   const { status, body } = await tenant.post<ErrorJson>("/v1/grants", { ...request, ...change });
 
-  expect(status).toBe(409);
-  expect(body.error).toMatchObject({ code: "request_id_conflict", request_id: "order-7" });
+  expect(status).toBe(422);
+  expect(body.error).toMatchObject({ code: "idempotency_mismatch", request_id: "order-7" });
   expect((await tenant.balance("ada")).body.grants_left).toBe(1000);
 });
 

@@ -90,6 +90,10 @@ const wrongConsumptions: Hostile[] = [
   ["request_id a number", { ...consume, request_id: 7 }],
   ["request_id too long", { ...consume, request_id: "x".repeat(256) }],
   ["request_id NUL", { ...consume, request_id: "\0" }],
+  ["request_id with a line break", { ...consume, request_id: "a\nb" }],
+  ["request_id beyond ASCII", { ...consume, request_id: "ключ" }],
+  ["mode null", { ...consume, mode: null }],
+  ["mode unknown", { ...consume, mode: "some" }],
   ["an unknown field", { ...consume, tokens: 1 }],
   ["a field of SQL", { ...consume, p_at: "2020-01-01T00:00:00Z" }],
   ["__proto__", '{"__proto__": {"tokens_to_consume": 1}, "user_id": "ada"}'],
@@ -128,7 +132,59 @@ const wrongLinks: Hostile[] = [
   ["an array", { auth_user_id: [null] }],
 ];
 
+const hold = { user_id: "ada", tokens: 1 };
+const wrongHolds: Hostile[] = [
+  ["tokens 0", { ...hold, tokens: 0 }],
+  ["ttl_seconds 0", { ...hold, ttl_seconds: 0 }],
+  ["ttl_seconds 86401", { ...hold, ttl_seconds: 86_401 }],
+  ["ttl_seconds null", { ...hold, ttl_seconds: null }],
+  ["ttl_seconds an interval", { ...hold, ttl_seconds: "1 hour" }],
+  ["an expires_at", { ...hold, expires_at: "2090-01-01T00:00:00Z" }],
+];
+
+const wrongSettlements: Hostile[] = [
+  ["no tokens", {}],
+  ["tokens -1", { tokens: -1 }],
+  ["tokens above 10^15", { tokens: 1e15 + 1 }],
+  ["allow_excess a string", { tokens: 1, allow_excess: "true" }],
+  ["a user_id", { tokens: 1, user_id: "ada" }],
+];
+
+const refund = { user_id: "ada", transfer_number: 1 };
+const wrongRefunds: Hostile[] = [
+  ["no transfer", { user_id: "ada" }],
+  ["two names of the transfer", { ...refund, original_request_id: "r1" }],
+  ["transfer_number 0", { ...refund, transfer_number: 0 }],
+  ["transfer_number 2^63", { ...refund, transfer_number: 2 ** 63 }],
+  ["tokens 0", { ...refund, tokens: 0 }],
+  ["tokens -1", { ...refund, tokens: -1 }],
+  ["regrant_lapsed null", { ...refund, regrant_lapsed: null }],
+  ["grant_expires_at a date", { ...refund, grant_expires_at: "2090-01-01" }],
+];
+
+const wrongBatches: Hostile[] = [
+  ["no items", {}],
+  ["empty items", { items: [] }],
+  ["1,001 items", { items: Array(1001).fill(consume) }],
+  ["items an object", { items: { 0: consume } }],
+  ["all_or_nothing null", { items: [consume], all_or_nothing: null }],
+  ["a request_id", { items: [consume], request_id: "r1" }],
+  ["an item null", { items: [consume, null] }],
+];
+const wrongItems = wrongConsumptions.map(([name, body]): Hostile => [
+  `an item with ${name}`,
+  `{"items":[${json(consume)},${typeof body === "string" ? body : json(body)}]}`,
+]);
+
+const settlePath = `/v1/holds/hold_${"0".repeat(32)}_1/settle`;
 const table = [
+  ...[...wrongShapes, ...wrongConsumptions].map((row) => ["POST", "/v1/check", ...row] as const),
+  ...[...wrongShapes, ...wrongHolds].map((row) => ["POST", "/v1/holds", ...row] as const),
+  ...[...wrongShapes, ...wrongSettlements].map((row) => ["POST", settlePath, ...row] as const),
+  ...[...wrongShapes, ...wrongRefunds].map((row) => ["POST", "/v1/refunds", ...row] as const),
+  ...[...wrongShapes, ...wrongBatches, ...wrongItems].map((row) =>
+    ["POST", "/v1/consume/batch", ...row] as const
+  ),
   ...[...brokenBodies, ...wrongShapes, ...wrongConsumptions].map((row) =>
     ["POST", "/v1/consume", ...row] as const
   ),
@@ -194,13 +250,19 @@ test("all of that has left the user as it was", async () => {
   expect(body.data).toHaveLength(1);
 });
 
-test.each(["/v1/consume", "/v1/grants"])("a body of %s above 64 KiB is 413", async (path) => {
-  const { status, body } = await tenant.post<ErrorJson>(path, " ".repeat(64 * 1024 + 1));
+test.each([
+  ["/v1/consume", 64],
+  ["/v1/grants", 64],
+  ["/v1/holds", 64],
+  ["/v1/refunds", 64],
+  ["/v1/consume/batch", 1024],
+])("a body of %s above %i KiB is 413", async (path, most) => {
+  const { status, body } = await tenant.post<ErrorJson>(path, " ".repeat(most * 1024 + 1));
 
   expect(status).toBe(413);
   expect(body.error).toMatchObject({
     code: "request_too_large",
-    message: "The body is larger than 64 KiB.",
+    message: "The body is larger than 64 KiB, or 1 MiB for a batch.",
   });
 });
 
@@ -244,7 +306,7 @@ test.each([
   ["__proto__ in metadata", { metadata: JSON.parse('{"__proto__": {"a": 1}}') }],
   ["metadata 32 levels deep", { metadata: JSON.parse(deep(32)) }],
   ["empty metadata", { metadata: {} }],
-  ["null for all that is optional", { tag: null, metadata: null, request_id: null }],
+  ["null for what is optional", { tag: null, metadata: null, request_id: null }],
   ["a request_id of SQL", { request_id: "' or 1=1; --" }],
 ])("%s is harmless", async (_, more) => {
   const { status } = await tenant.consume("harmless", 1, more);

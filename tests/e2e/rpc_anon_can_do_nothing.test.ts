@@ -28,6 +28,7 @@ const tables: Record<keyof Public["Tables"], true> = {
 };
 const views: Record<keyof Public["Views"], true> = {
   current_balances: true,
+  open_holds: true,
   recent_transfers: true,
   restriction_status: true,
   usage_by_day_and_tag: true,
@@ -36,20 +37,36 @@ const ada = { p_project_id: tenant.id, p_external_user_id: "ada" };
 const byKey = { p_key_hash: `\\x${"00".repeat(32)}`, p_external_user_id: "ada" };
 const { data: [key] } = await service.from("api_keys").select("id").eq("project_id", tenant.id)
   .throwOnError();
+const hold = { p_hold_id: `hold_${"0".repeat(32)}_1` };
 const calls: { [Name in keyof Public["Functions"]]: Public["Functions"][Name]["Args"] } = {
   balance_with_api_key: byKey,
+  batch_with_api_key: { p_key_hash: byKey.p_key_hash, p_items: [] },
+  check_tokens: { ...ada, p_tokens: 1 },
+  check_with_api_key: { ...byKey, p_tokens: 1 },
+  consume_batch: { p_project_id: tenant.id, p_items: [] },
+  consume_tokens: { ...ada, p_tokens: 1 },
   consume_tokens_v2: { ...ada, p_tokens_consumed: 1 },
   consume_with_api_key: { ...byKey, p_tokens: 1 },
   create_api_key: { p_project_id: tenant.id, p_name: "stolen" },
   create_project: { p_name: "squatted" },
+  extend_hold: { p_project_id: tenant.id, ...hold },
+  extend_with_api_key: { p_key_hash: byKey.p_key_hash, ...hold },
   get_user_balance: ada,
   get_user_transfers: ada,
   grant_tokens: { ...ada, p_tokens: 1, p_grant_type: "bonus" },
   grant_with_api_key: { ...byKey, p_tokens: 1, p_grant_type: "bonus" },
+  hold_tokens: { ...ada, p_tokens: 1 },
+  hold_with_api_key: { ...byKey, p_tokens: 1 },
   link_user: ada,
   link_user_with_api_key: byKey,
+  refund_tokens: { ...ada, p_transfer_number: 1 },
+  refund_with_api_key: { ...byKey, p_transfer_number: 1 },
+  release_hold: { p_project_id: tenant.id, ...hold },
+  release_with_api_key: { p_key_hash: byKey.p_key_hash, ...hold },
   revoke_api_key: { p_key_id: key!.id },
   rotate_api_key: { p_key_id: key!.id },
+  settle_hold: { p_project_id: tenant.id, ...hold, p_tokens: 1 },
+  settle_with_api_key: { p_key_hash: byKey.p_key_hash, ...hold, p_tokens: 1 },
   transfers_with_api_key: byKey,
   verify_ledger: {},
 };

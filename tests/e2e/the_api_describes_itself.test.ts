@@ -25,7 +25,14 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 
 const tenant = await Tenant.create({ quota: 1_000_000 });
 await tenant.tagId("GPT-4");
-await tenant.consume("user_123", 1);
+await tenant.consume("user_123", 1000, { request_id: "chat-1" });
+
+/** The path with the example's user in it, or with a hold of its own. */
+async function examplePath(path: string): Promise<string> {
+  if (!path.includes("{hold_id}")) return path.replace("{user_id}", "user_123");
+  const { body } = await tenant.hold("user_123", 500);
+  return path.replace("{hold_id}", body.hold_id);
+}
 
 /** The request that the document itself gives as an example, with a link to nobody. */
 function exampleBody({ requestBody }: Operation): RequestInit {
@@ -44,8 +51,15 @@ test("openapi.json is an OpenAPI 3.1 document with every route", () => {
     "GET /v1/openapi.json",
     "GET /v1/users/{user_id}/balance",
     "GET /v1/users/{user_id}/transfers",
+    "POST /v1/check",
     "POST /v1/consume",
+    "POST /v1/consume/batch",
     "POST /v1/grants",
+    "POST /v1/holds",
+    "POST /v1/holds/{hold_id}/extend",
+    "POST /v1/holds/{hold_id}/release",
+    "POST /v1/holds/{hold_id}/settle",
+    "POST /v1/refunds",
     "PUT /v1/users/{user_id}/link",
   ]);
 });
@@ -53,7 +67,7 @@ test("openapi.json is an OpenAPI 3.1 document with every route", () => {
 test.each(operations)("$method $path answers its own example as documented", async (route) => {
   const { method, path, operation } = route;
 
-  const answer = await tenant.api(path.replace("{user_id}", "user_123"), {
+  const answer = await tenant.api(await examplePath(path), {
     method,
     ...exampleBody(operation),
   });
@@ -65,7 +79,7 @@ test.each(operations)("$method $path answers its own example as documented", asy
 test.each(operations)("$method $path asks for a key if the document says so", async (route) => {
   const { method, path, operation } = route;
 
-  const answer = await callApi(path.replace("{user_id}", "user_123"), {
+  const answer = await callApi(await examplePath(path), {
     method,
     ...exampleBody(operation),
   });
@@ -92,7 +106,7 @@ test.each(["/", "/v1", "/v1/consumes", "/v1/consume/", "/v2/consume", "/v1/users
       message: `There is no route GET /api${path}.`,
     });
     for (const { method, path } of operations) {
-      expect(body.error.hint).toContain(`${method} ${path.replace("{user_id}", ":user_id")}`);
+      expect(body.error.hint).toContain(`${method} ${path.replace(/{(\w+)}/, ":$1")}`);
     }
   },
 );
@@ -101,6 +115,7 @@ test.each([
   ["GET", "/v1/consume", "POST"],
   ["PUT", "/v1/consume", "POST"],
   ["DELETE", "/v1/grants", "POST"],
+  ["DELETE", "/v1/holds/hold_1/release", "POST"],
   ["PATCH", "/v1/users/ada/link", "PUT"],
   ["POST", "/v1/users/ada/balance", "GET"],
   ["POST", "/v1/health", "GET"],

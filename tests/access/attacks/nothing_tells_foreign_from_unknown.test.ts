@@ -29,6 +29,41 @@ test("by a tag over HTTP", async () => {
   expect(foreign).toEqual(unknown);
 });
 
+test("by a hold over HTTP", async () => {
+  const { body: { hold_id } } = await theirs.hold("their-user", 10);
+  const { body: { hold_id: mineOnly } } = await mine.hold("ada", 10);
+  const unknown = mineOnly.replace(/\d+$/, "999");
+
+  for (const step of ["settle", "extend", "release"] as const) {
+    const errors = await Promise.all(
+      [hold_id, unknown, "hold_1", "%00"].map((id) =>
+        errorOf(mine.post(`/v1/holds/${id}/${step}`, step === "settle" ? { tokens: 1 } : {}), id)
+      ),
+    );
+
+    expect(new Set(errors.map((error) => JSON.stringify(error))).size).toBe(1);
+    expect(errors[0]?.status).toBe(404);
+  }
+  expect((await theirs.balance("their-user")).body.tokens_held).toBe(10);
+});
+
+test("by a refund over HTTP", async () => {
+  const ask = (user_id: string) =>
+    errorOf(mine.post("/v1/refunds", { user_id, transfer_number: 1 }), user_id);
+
+  expect(await ask("their-user")).toEqual(await ask("nobody"));
+});
+
+test("by a batch over HTTP", async () => {
+  const ask = async (tag: string) => {
+    const { body } = await mine.batch([{ user_id: "ada", tokens_to_consume: 1, tag }]);
+    const { request_id: _, created_at: __, message, ...rest } = body.results[0]!;
+    return { ...rest, message: message.replaceAll(tag, "NAME") };
+  };
+
+  expect(await ask("their-tag")).toEqual(await ask("no-tag"));
+});
+
 test.each(["get_user_balance", "get_user_transfers", "consume_tokens_v2", "grant_tokens"] as const)(
   "by %s as a signed-in stranger",
   async (name) => {
