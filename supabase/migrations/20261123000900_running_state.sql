@@ -241,15 +241,15 @@ $$;
 comment on function tollgate.hold_aside(tollgate.account) is
   'The account without what its open holds set aside: of the current quota period, of grants in force, of the windows in which the holds were made.';
 
-create function tollgate.accounts_at(
+create function tollgate.account_at(
   p_project_id uuid,
-  p_user_ids uuid[],
-  p_external_ids text[],
+  p_user_id uuid,
+  p_external_id text,
   p_tag_ids uuid[],
   p_at timestamptz,
   p_but_hold bigint default null
 )
-returns setof tollgate.account
+returns tollgate.account
 language plpgsql
 stable
 security invoker
@@ -257,113 +257,116 @@ set search_path = ''
 as $$
 declare
   a tollgate.account;
+  v_limit tollgate.limit_state;
   v_tag public.user_tag_usage;
   v_grant tollgate.grant_state;
 begin
-  for a in
-    select
-      i.user_id, i.external_id, p.id, u.id is not null,
-      coalesce(u.billing_anchor, p_at), coalesce(u.payment_status, 'active'), p.time_zone,
-      l.id, l.name, l.plan_type, q.id, q.token_amount, q.period,
-      greatest(p_at, s.last_transfer_at), s,
-      array(
-        select g from public.user_tag_usage g where g.user_id = i.user_id and g.tag_id = any(p_tag_ids)
-      ),
-      array(
-        select row(
-          r.tag_id, r.restriction_config ->> 'tag_name', r.max_tokens, r.duration, 0, 0, null, null
-        )::tollgate.limit_state
-        from public.plan_restrictions r
-        where r.plan_id = l.id and (r.tag_id is null or r.tag_id = any(p_tag_ids))
-        order by r.tag_id nulls first, r.duration, r.max_tokens
-      ),
-      (
-        select c from public.user_quota_usage c
-        where c.user_id = i.user_id and c.quota_id = q.id
-        order by c.period_start desc
-        limit 1
-      ),
-      0, 0,
-      array(
-        select row(g.id, g.token_amount - g.tokens_used, g.expires_at)::tollgate.grant_state
-        from public.user_token_grants g
-        where g.user_id = i.user_id
-          and not g.is_spent
-          and coalesce(g.expires_at, 'infinity') > greatest(p_at, s.last_transfer_at)
-        order by coalesce(g.expires_at, 'infinity'), g.created_at, g.id
-      ),
-      0,
-      array(
-        select h from public.token_holds h
-        where h.user_id = i.user_id
-          and h.ended_by is null
-          and h.expires_at > greatest(p_at, s.last_transfer_at)
-          and h.transfer_number is distinct from p_but_hold
-        order by h.expires_at
-      ),
-      0
-    from public.projects p
-    cross join unnest(p_user_ids, p_external_ids) i (user_id, external_id)
-    left join public.tracked_users u on u.id = i.user_id
-    left join public.user_usage s on s.user_id = i.user_id
-    join public.plans l on l.id = coalesce(u.plan_id, p.default_plan_id)
-    left join public.plan_quotas q on q.plan_id = l.id and l.plan_type = 'subscription'
-    where p.id = p_project_id
-    order by i.user_id
-  loop
-    if not a.exists_already then
-      a.usage := row(
-        a.user_id, '', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity',
-        '-infinity', '-infinity', 0, 0, 0, 0, 0, '-infinity'
-      )::public.user_usage;
-    end if;
-    a.usage := tollgate.usage_at(a.usage, a.time_zone, a.at);
-    for i in 1 .. cardinality(a.tags) loop
-      a.tags[i] := tollgate.tag_usage_at(a.tags[i], a.usage);
-    end loop;
-    for i in 1 .. cardinality(a.limits) loop
-      a.limits[i].starts_at := tollgate.of_duration(
-        a.limits[i].duration,
-        (a.usage).hour_start, (a.usage).day_start, (a.usage).week_start, (a.usage).month_start
-      );
-      a.limits[i].resets_at := tollgate.of_duration(
-        a.limits[i].duration,
-        (a.usage).hour_end, (a.usage).day_end, (a.usage).week_end, (a.usage).month_end
-      );
-      if a.limits[i].tag_id is null then
-        a.limits[i].tokens_used := tollgate.of_duration(
-          a.limits[i].duration,
-          (a.usage).hour_used, (a.usage).day_used, (a.usage).week_used, (a.usage).month_used
-        );
-      else
-        foreach v_tag in array a.tags loop
-          if v_tag.tag_id = a.limits[i].tag_id then
-            a.limits[i].tokens_used := tollgate.of_duration(
-              a.limits[i].duration, v_tag.hour_used, v_tag.day_used, v_tag.week_used, v_tag.month_used
-            );
-          end if;
-        end loop;
-      end if;
-    end loop;
-    if a.quota_id is not null then
-      a.quota := tollgate.quota_at(a);
-    end if;
-    if cardinality(a.holds) > 0 then
-      a := tollgate.hold_aside(a);
-    end if;
-    if a.quota_id is not null and a.payment_status = 'active' then
-      a.quota_left := greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held);
-    end if;
-    foreach v_grant in array a.grants loop
-      a.grants_left := a.grants_left + v_grant.tokens_left;
-    end loop;
-    return next a;
+  select
+    p_user_id, p_external_id, p_project_id, u.id is not null,
+    coalesce(u.billing_anchor, p_at), coalesce(u.payment_status, 'active'), p.time_zone,
+    l.id, l.name, l.plan_type, q.id, q.token_amount, q.period,
+    greatest(p_at, s.last_transfer_at), s,
+    array(
+      select g from public.user_tag_usage g where g.user_id = p_user_id and g.tag_id = any(p_tag_ids)
+    ),
+    array(
+      select row(
+        r.tag_id, r.restriction_config ->> 'tag_name', r.max_tokens, r.duration, 0, 0, null, null
+      )::tollgate.limit_state
+      from public.plan_restrictions r
+      where r.plan_id = l.id and (r.tag_id is null or r.tag_id = any(p_tag_ids))
+      order by r.tag_id nulls first, r.duration, r.max_tokens
+    ),
+    (
+      select c from public.user_quota_usage c
+      where c.user_id = p_user_id and c.quota_id = q.id
+      order by c.period_start desc
+      limit 1
+    ),
+    0, 0,
+    array(
+      select row(g.id, g.token_amount - g.tokens_used, g.expires_at)::tollgate.grant_state
+      from public.user_token_grants g
+      where g.user_id = p_user_id
+        and not g.is_spent
+        and coalesce(g.expires_at, 'infinity') > greatest(p_at, s.last_transfer_at)
+      order by coalesce(g.expires_at, 'infinity'), g.created_at, g.id
+    ),
+    0,
+    array(
+      select h from public.token_holds h
+      where h.user_id = p_user_id
+        and h.ended_by is null
+        and h.expires_at > greatest(p_at, s.last_transfer_at)
+        and h.transfer_number is distinct from p_but_hold
+      order by h.expires_at
+    ),
+    0
+  into a
+  from public.projects p
+  left join public.tracked_users u on u.id = p_user_id
+  left join public.user_usage s on s.user_id = p_user_id
+  -- A lookup by key for ever: joined, the planner may prefer to scan all plans while they are few.
+  cross join lateral (
+    select * from public.plans f where f.id = coalesce(u.plan_id, p.default_plan_id) limit 1
+  ) l
+  left join public.plan_quotas q on q.plan_id = l.id and l.plan_type = 'subscription'
+  where p.id = p_project_id;
+  if not found then
+    return null;
+  end if;
+
+  if not a.exists_already then
+    a.usage := row(
+      a.user_id, '', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity',
+      '-infinity', '-infinity', 0, 0, 0, 0, 0, '-infinity'
+    )::public.user_usage;
+  end if;
+  a.usage := tollgate.usage_at(a.usage, a.time_zone, a.at);
+  for i in 1 .. cardinality(a.tags) loop
+    a.tags[i] := tollgate.tag_usage_at(a.tags[i], a.usage);
   end loop;
+  for i in 1 .. cardinality(a.limits) loop
+    v_limit := a.limits[i];
+    v_limit.starts_at := tollgate.of_duration(
+      v_limit.duration, (a.usage).hour_start, (a.usage).day_start, (a.usage).week_start, (a.usage).month_start
+    );
+    v_limit.resets_at := tollgate.of_duration(
+      v_limit.duration, (a.usage).hour_end, (a.usage).day_end, (a.usage).week_end, (a.usage).month_end
+    );
+    if v_limit.tag_id is null then
+      v_limit.tokens_used := tollgate.of_duration(
+        v_limit.duration, (a.usage).hour_used, (a.usage).day_used, (a.usage).week_used, (a.usage).month_used
+      );
+    else
+      foreach v_tag in array a.tags loop
+        if v_tag.tag_id = v_limit.tag_id then
+          v_limit.tokens_used := tollgate.of_duration(
+            v_limit.duration, v_tag.hour_used, v_tag.day_used, v_tag.week_used, v_tag.month_used
+          );
+        end if;
+      end loop;
+    end if;
+    a.limits[i] := v_limit;
+  end loop;
+  if a.quota_id is not null then
+    a.quota := tollgate.quota_at(a);
+  end if;
+  if cardinality(a.holds) > 0 then
+    a := tollgate.hold_aside(a);
+  end if;
+  if a.quota_id is not null and a.payment_status = 'active' then
+    a.quota_left := greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held);
+  end if;
+  foreach v_grant in array a.grants loop
+    a.grants_left := a.grants_left + v_grant.tokens_left;
+  end loop;
+  return a;
 end;
 $$;
 
-comment on function tollgate.accounts_at(uuid, uuid[], text[], uuid[], timestamptz, bigint) is
-  'The accounts of users of one project, in the order of their ids, at an instant or at their last transfer where that is later. Of tags, and of restrictions of tags, only those named. A user that does not exist yet gets the account that first use would create, or none where the project has no default plan. p_but_hold leaves out one hold.';
+comment on function tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint) is
+  'A user''s account at an instant, or at the user''s last transfer where that is later. Of tags, and of restrictions of tags, only those named. A user that does not exist yet has the account that first use would create, or null where the project has no default plan. p_but_hold leaves out one hold.';
 
 create function tollgate.limit_json(p_limit tollgate.limit_state)
 returns jsonb
@@ -397,6 +400,6 @@ tollgate.usage_at(public.user_usage, text, timestamptz),
 tollgate.tag_usage_at(public.user_tag_usage, public.user_usage),
 tollgate.quota_at(tollgate.account),
 tollgate.hold_aside(tollgate.account),
-tollgate.accounts_at(uuid, uuid[], text[], uuid[], timestamptz, bigint),
+tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint),
 tollgate.limit_json(tollgate.limit_state)
 to tollgate_kernel;

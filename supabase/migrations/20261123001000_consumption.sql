@@ -1,6 +1,6 @@
 -- The kernel: one call checks, deducts, records and answers.
 --
--- lock the user -> read the account (accounts_at) -> decide -> book, in memory -> record. Checking
+-- lock the user -> read the account (account_at) -> decide -> book, in memory -> record. Checking
 -- stops before the last step, a batch does the middle ones for each item, and a hold, a settlement,
 -- a refund go through the same steps: so every rule is written once.
 
@@ -777,84 +777,82 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_rows bigint;
-  v_grants bigint;
+  q public.user_quota_usage;
+  d public.user_token_grants_consume;
+  n public.user_usage;
+  g public.user_tag_usage;
 begin
-  if cardinality(p_quotas) > 0 then
-    update public.user_quota_usage q
-    set tokens_used = n.tokens_used, token_amount = n.token_amount
-    from unnest(p_quotas) n
-    where q.user_id = n.user_id and q.quota_id = n.quota_id and q.period_start = n.period_start;
-    get diagnostics v_rows = row_count;
-    if v_rows < cardinality(p_quotas) then
-      insert into public.user_quota_usage select * from unnest(p_quotas) on conflict do nothing;
-    end if;
+  -- Updates are made row by row, by key: joined to an array, the planner may prefer to scan the table.
+  if p_quotas is not null then
+    foreach q in array p_quotas loop
+      update public.user_quota_usage f
+      set tokens_used = q.tokens_used, token_amount = q.token_amount
+      where f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start;
+      if not found then
+        insert into public.user_quota_usage select q.*;
+      end if;
+    end loop;
   end if;
 
-  if cardinality(p_draws) > 0 then
-    with drawn as (
-      select d.user_id, d.user_token_grants_id as id, sum(d.token_deduction)::bigint as tokens, max(d.created_at) as at
-      from unnest(p_draws) d
-      group by d.user_id, d.user_token_grants_id
-    ),
-    updated as (
-      update public.user_token_grants g
-      set tokens_used = g.tokens_used + d.tokens, is_spent = (g.tokens_used + d.tokens = g.token_amount)
-      from drawn d
-      where g.user_id = d.user_id and g.id = d.id
-        and (not p_only_grants_in_force or coalesce(g.expires_at, 'infinity') > d.at)
-      returning 1
-    )
-    select (select count(*) from drawn), (select count(*) from updated) into v_grants, v_rows;
-    if v_rows < v_grants then
-      raise exception using
-        errcode = 'serialization_failure',
-        message = 'A grant was ended by hand while this call drew on it',
-        hint = 'Call again; nothing was written.';
-    end if;
+  if p_draws is not null then
+    foreach d in array p_draws loop
+      update public.user_token_grants f
+      set
+        tokens_used = f.tokens_used + d.token_deduction,
+        is_spent = (f.tokens_used + d.token_deduction = f.token_amount)
+      where f.user_id = d.user_id and f.id = d.user_token_grants_id
+        and (not p_only_grants_in_force or coalesce(f.expires_at, 'infinity') > d.created_at);
+      if not found then
+        raise exception using
+          errcode = 'serialization_failure',
+          message = 'A grant was ended by hand while this call drew on it',
+          hint = 'Call again; nothing was written.';
+      end if;
+    end loop;
     insert into public.user_token_grants_consume select * from unnest(p_draws);
   end if;
 
   insert into public.token_transfers select * from unnest(p_transfers);
 
-  update public.user_usage u
-  set
-    time_zone = n.time_zone,
-    hour_start = n.hour_start,
-    day_start = n.day_start,
-    week_start = n.week_start,
-    month_start = n.month_start,
-    hour_end = n.hour_end,
-    day_end = n.day_end,
-    week_end = n.week_end,
-    month_end = n.month_end,
-    hour_used = n.hour_used,
-    day_used = n.day_used,
-    week_used = n.week_used,
-    month_used = n.month_used,
-    last_transfer_number = n.last_transfer_number,
-    last_transfer_at = n.last_transfer_at
-  from unnest(p_usages) n
-  where u.user_id = n.user_id;
-
-  if cardinality(p_tags) > 0 then
-    update public.user_tag_usage t
+  foreach n in array p_usages loop
+    update public.user_usage f
     set
       time_zone = n.time_zone,
       hour_start = n.hour_start,
       day_start = n.day_start,
       week_start = n.week_start,
       month_start = n.month_start,
+      hour_end = n.hour_end,
+      day_end = n.day_end,
+      week_end = n.week_end,
+      month_end = n.month_end,
       hour_used = n.hour_used,
       day_used = n.day_used,
       week_used = n.week_used,
-      month_used = n.month_used
-    from unnest(p_tags) n
-    where t.user_id = n.user_id and t.tag_id = n.tag_id;
-    get diagnostics v_rows = row_count;
-    if v_rows < cardinality(p_tags) then
-      insert into public.user_tag_usage select * from unnest(p_tags) on conflict do nothing;
-    end if;
+      month_used = n.month_used,
+      last_transfer_number = n.last_transfer_number,
+      last_transfer_at = n.last_transfer_at
+    where f.user_id = n.user_id;
+  end loop;
+
+  if p_tags is not null then
+    foreach g in array p_tags loop
+      update public.user_tag_usage f
+      set
+        time_zone = g.time_zone,
+        hour_start = g.hour_start,
+        day_start = g.day_start,
+        week_start = g.week_start,
+        month_start = g.month_start,
+        hour_used = g.hour_used,
+        day_used = g.day_used,
+        week_used = g.week_used,
+        month_used = g.month_used
+      where f.user_id = g.user_id and f.tag_id = g.tag_id;
+      if not found then
+        insert into public.user_tag_usage select g.*;
+      end if;
+    end loop;
   end if;
 end;
 $$;
@@ -863,7 +861,7 @@ comment on function tollgate.record(
   public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
   public.user_tag_usage[], public.user_quota_usage[], boolean
 ) is
-  'Writes transfers and the running state after them, set by set. Refuses with serialization_failure to draw on a grant that has been ended since it was read, but for settling holds, which outlive their grants.';
+  'Writes transfers and the running state after them. Refuses with serialization_failure to draw on a grant that has been ended since it was read, but for settling holds, which outlive their grants.';
 
 create function tollgate.account_for(
   p_project_id uuid, p_user_id uuid, p_external_user_id text, p_tag_id uuid, p_at timestamptz,
@@ -876,14 +874,11 @@ security invoker
 set search_path = ''
 as $$
 declare
-  a tollgate.account;
-begin
-  select * into a
-  from tollgate.accounts_at(
-    p_project_id, array[p_user_id], array[p_external_user_id], array[p_tag_id],
-    coalesce(p_at, clock_timestamp()), p_but_hold
+  a constant tollgate.account := tollgate.account_at(
+    p_project_id, p_user_id, p_external_user_id, array[p_tag_id], coalesce(p_at, clock_timestamp()), p_but_hold
   );
-  if not found then
+begin
+  if a.user_id is null then
     perform tollgate.refuse_unknown_user(p_project_id, p_external_user_id);
   end if;
   -- A tag that the user has used before is known: tags with history cannot be deleted.
@@ -954,7 +949,7 @@ begin
     end if;
     perform tollgate.record(
       array[t],
-      tollgate.draws_of(t, v_attempt.sources),
+      case when t.grants_used > 0 then tollgate.draws_of(t, v_attempt.sources) end,
       array[(v_attempt.account).usage],
       (v_attempt.account).tags,
       case when t.base_quota_used > 0 then array[(v_attempt.account).quota] end

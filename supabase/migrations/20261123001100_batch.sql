@@ -1,5 +1,6 @@
 -- Many consumptions in one call, over many users and tags: each is decided in order, by the same rules
--- as a single one. Locked in one order, read and written set by set, so that an item costs little.
+-- as a single one. Locked in one order, then decided in memory and written together, so that an item
+-- costs little.
 
 create function tollgate.lock_users(p_user_ids uuid[])
 returns void
@@ -122,9 +123,9 @@ as $$
 declare
   v_requests constant tollgate.request[] := tollgate.read_items(p_project_id, p_items);
   v_user_ids uuid[];
-  v_external_ids text[];
   v_tag_ids uuid[];
   v_user_id uuid;
+  v_at timestamptz;
   v_user record;
   q tollgate.request;
   a tollgate.account;
@@ -149,9 +150,7 @@ declare
   v_quotas public.user_quota_usage[] := '{}';
   v_new text[] := '{}';
 begin
-  select array_agg(i.user_id order by i.user_id), array_agg(i.external_id order by i.user_id)
-  into v_user_ids, v_external_ids
-  from (select distinct u.user_id, u.external_id from unnest(v_requests) u) i;
+  select array_agg(distinct u.user_id) into v_user_ids from unnest(v_requests) u;
   select coalesce(array_agg(distinct u.tag_id), '{}') into v_tag_ids
   from unnest(v_requests) u
   where u.tag_id is not null;
@@ -163,24 +162,26 @@ begin
   end if;
   perform tollgate.lock_users(v_user_ids);
 
+  -- One instant for the whole call, read under the locks.
+  v_at := coalesce(p_at, clock_timestamp());
+
   for v_user in
-    select i.requests, i.replays, i.repeats, f as account
-    from (
-      select
-        u.user_id,
-        array_agg(u order by u.position) as requests,
-        array_agg(p) filter (where p.user_id is not null) as replays,
-        count(p.user_id) > 0 or count(distinct u.request_id) < count(u.request_id) as repeats
-      from unnest(v_requests) u
-      left join public.token_transfers p on p.user_id = u.user_id and p.request_id = u.request_id
-      group by u.user_id
-    ) i
-    left join tollgate.accounts_at(
-      p_project_id, v_user_ids, v_external_ids, v_tag_ids, coalesce(p_at, clock_timestamp())
-    ) f on f.user_id = i.user_id
-    order by i.user_id
+    select
+      u.user_id,
+      u.external_id,
+      array_agg(u order by u.position) as requests,
+      array_agg(p.transfer) filter (where (p.transfer).user_id is not null) as replays,
+      count((p.transfer).user_id) > 0 or count(distinct u.request_id) < count(u.request_id) as repeats
+    from unnest(v_requests) u
+    left join lateral (
+      select f as transfer from public.token_transfers f
+      where f.user_id = u.user_id and f.request_id = u.request_id
+      limit 1
+    ) p on true
+    group by u.user_id, u.external_id
+    order by u.user_id
   loop
-    a := v_user.account;
+    a := tollgate.account_at(p_project_id, v_user.user_id, v_user.external_id, v_tag_ids, v_at);
     v_first_number := (a.usage).last_transfer_number;
     v_quota_used := (a.quota).tokens_used;
     v_ids := '{}'; v_hashes := '{}'; v_mine := '{}'; v_used_tags := '{}';
@@ -264,7 +265,7 @@ begin
     end loop;
   elsif cardinality(v_transfers) > 0 then
     for i in 1 .. cardinality(v_new) loop
-      perform tollgate.create_user(p_project_id, v_new[i], coalesce(p_at, clock_timestamp()));
+      perform tollgate.create_user(p_project_id, v_new[i], v_at);
     end loop;
     perform tollgate.record(v_transfers, v_draws, v_usages, v_tags, v_quotas);
   end if;

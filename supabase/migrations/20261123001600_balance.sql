@@ -28,17 +28,20 @@ set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+  v_row record;
   a tollgate.account;
 begin
   perform tollgate.require_reader(p_user_id);
-  select f.* into strict a
+  select
+    tollgate.account_at(
+      u.project_id, u.id, u.external_id,
+      array(select r.tag_id from public.plan_restrictions r where r.plan_id = u.plan_id),
+      coalesce(p_at, clock_timestamp())
+    ) as account
+  into strict v_row
   from public.tracked_users u
-  cross join lateral tollgate.accounts_at(
-    u.project_id, array[u.id], array[u.external_id],
-    array(select r.tag_id from public.plan_restrictions r where r.plan_id = u.plan_id),
-    coalesce(p_at, clock_timestamp())
-  ) f
   where u.id = p_user_id;
+  a := v_row.account;
   return row(
     a.external_id,
     a.plan_name,

@@ -105,6 +105,22 @@ as $$
   where (g.token_amount, g.created_at, g.refund_of)
     is distinct from (t.granted, t.created_at, case t.transaction_type when 'refund' then t.transfer_number end)
   union all
+  select 'amount of a transfer', t.user_id, t.transfer_number::text,
+    concat_ws(' ', t.base_quota_used, t.grants_used, t.user_token_grants_id, t.refers_to), concat_ws(' ', t.transaction_type, t.amount)
+  from public.token_transfers t
+  where not case t.transaction_type
+    when 'consumption' then
+      t.amount = - t.base_quota_used - t.grants_used and least(t.base_quota_used, t.grants_used) >= 0
+      and (t.amount < 0 or t.refers_to is not null) and t.user_token_grants_id is null
+    when 'grant' then t.amount > 0 and t.user_token_grants_id is not null and t.base_quota_used = 0 and t.grants_used = 0
+    when 'refund' then
+      t.amount > 0 and greatest(t.base_quota_used, t.grants_used) <= 0 and t.refers_to is not null
+      and (t.amount + t.base_quota_used + t.grants_used > 0) = (t.user_token_grants_id is not null)
+      and t.amount + t.base_quota_used + t.grants_used >= 0
+    when 'hold' then t.amount = 0 and t.refers_to is null and t.hold_expires_at > t.created_at
+    else t.amount = 0 and t.refers_to is not null
+  end
+  union all
   select 'grants that paid a transfer', coalesce(t.user_id, d.user_id),
     coalesce(t.transfer_number, d.transfer_number)::text, coalesce(d.tokens, 0)::text, t.grants_used::text
   from public.token_transfers t
