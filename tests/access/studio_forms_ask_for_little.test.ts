@@ -76,13 +76,13 @@ test("what is one of a few is an enum: Studio shows a list", async () => {
   ]);
 });
 
-test("what names a row of another table is a foreign key, but for audit rows: Studio shows a picker", async () => {
+test("what names a row of another table is a foreign key, but for rows of the kernel: Studio shows a picker", async () => {
   const without = await sql`
     select c.relname || '.' || a.attname as column from pg_attribute a
     join pg_class c on c.oid = a.attrelid
     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0
       and a.atttypid = 'uuid'::regtype and a.attname <> 'id'
-      and c.relname not in ('token_transfers', 'user_token_grants_consume')
+      and c.relname not in ('token_transfers', 'user_token_grants_consume', 'token_holds')
       and not exists (
         select from pg_constraint f
         where f.conrelid = c.oid and f.contype = 'f' and a.attnum = any (f.conkey)

@@ -64,15 +64,25 @@ test("by a batch over HTTP", async () => {
   expect(await ask("their-tag")).toEqual(await ask("no-tag"));
 });
 
-test.each(["get_user_balance", "get_user_transfers", "consume_tokens_v2", "grant_tokens"] as const)(
+test.each(
+  [
+    ["get_user_balance", {}],
+    ["get_user_transfers", {}],
+    ["consume_tokens_v2", { p_tokens_consumed: 1 }],
+    ["consume_tokens", { p_tokens: 1, p_tag: "their-tag" }],
+    ["check_tokens", { p_tokens: 1, p_tag: "their-tag" }],
+    ["hold_tokens", { p_tokens: 1, p_tag: "their-tag" }],
+    ["refund_tokens", { p_transfer_number: 1 }],
+    ["grant_tokens", { p_tokens: 1, p_grant_type: "bonus" }],
+  ] as const,
+)(
   "by %s as a signed-in stranger",
-  async (name) => {
+  async (name, more) => {
     const ask = async (projectId: string, userId: string) => {
       const { error, status } = await supabase.rpc(name as "get_user_balance", {
         p_project_id: projectId,
         p_external_user_id: userId,
-        ...(name === "consume_tokens_v2" && { p_tokens_consumed: 1 }),
-        ...(name === "grant_tokens" && { p_tokens: 1, p_grant_type: "bonus" }),
+        ...more,
       });
       return { status, code: error?.code, message: error?.message, hint: error?.hint };
     };
@@ -83,6 +93,42 @@ test.each(["get_user_balance", "get_user_transfers", "consume_tokens_v2", "grant
     expect(await ask(randomUUID(), "nobody")).toEqual(foreign);
   },
 );
+
+test.each(["settle_hold", "extend_hold", "release_hold"] as const)(
+  "by %s as a signed-in stranger",
+  async (name) => {
+    const { body: { hold_id } } = await theirs.hold("their-user", 10);
+    const ask = async (p_project_id: string, p_hold_id: string) => {
+      const { error } = await supabase.rpc(name as "release_hold", {
+        p_project_id,
+        p_hold_id,
+        ...(name === "settle_hold" && { p_tokens: 1 }),
+      });
+      return error;
+    };
+    const foreign = await ask(theirs.id, hold_id);
+
+    expect(foreign?.code).toBe("TG011");
+    expect(await ask(theirs.id, hold_id.replace(/\d+$/, "999"))).toEqual(foreign);
+    expect(await ask(randomUUID(), hold_id)).toEqual(foreign);
+    expect(await ask(theirs.id, "hold_1")).toEqual(foreign);
+  },
+);
+
+test("by a batch as a signed-in stranger", async () => {
+  const ask = async (p_project_id: string, user_id: string) => {
+    const { error } = await supabase.rpc("consume_batch", {
+      p_project_id,
+      p_items: [{ user_id, tokens_to_consume: 1, tag: "their-tag" }],
+    });
+    return error;
+  };
+  const foreign = await ask(theirs.id, "their-user");
+
+  expect(foreign?.code).toMatch(/^TG00[49]$/);
+  expect(await ask(theirs.id, "nobody")).toEqual(foreign);
+  expect(await ask(randomUUID(), "nobody")).toEqual(foreign);
+});
 
 test("by a key's id as a signed-in stranger", async () => {
   const { id } = await theirs.key();

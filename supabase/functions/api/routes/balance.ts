@@ -16,7 +16,7 @@ const Balance = z.strictObject({
     "What can be spent now, restrictions aside: quota and grants, without open holds.",
   ),
   tokens_held: count.describe("Tokens set aside in open holds."),
-  tokens_settled: count.describe("What is the user's beside open holds: left and held together."),
+  tokens_settled: count.describe("What would be left without open holds: left and held together."),
   quota_amount: count.nullable().describe("Base quota per period; null if the plan has none."),
   quota_used: count.nullable().describe("Base quota used in the current period."),
   quota_held: count.nullable().describe("Base quota of the current period in open holds."),

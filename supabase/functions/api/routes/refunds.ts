@@ -52,7 +52,7 @@ const Refund = z.strictObject({
   grant_id: z.uuid().nullable().describe("That new grant; null if there is none."),
   refundable_left: count.describe("Tokens of the consumption that can still be refunded."),
   tokens_held: tokensHeld,
-  sources: sources.describe("Who got tokens back, the last to have paid first."),
+  sources: sources.describe("Who got tokens back: the base quota, then grants."),
   ...common,
 }).meta({
   title: "Refund",
