@@ -426,7 +426,9 @@ declare
   v_counted_at constant timestamptz := coalesce(t.counted_at, a.at);
   v_tokens constant bigint := case when t.transaction_type in ('consumption', 'refund') then - t.amount else 0 end;
   v_held bigint := 0;
-  v_tag integer;
+  v_place integer;
+  g public.user_tag_usage;
+  l tollgate.limit_state;
   s public.token_source;
 begin
   u.last_transfer_number := u.last_transfer_number + 1;
@@ -463,26 +465,28 @@ begin
   if v_counted_at >= u.week_start then u.week_used := u.week_used + v_tokens; end if;
   if v_counted_at >= u.month_start then u.month_used := u.month_used + v_tokens; end if;
   if t.tag_id is not null then
+    v_place := cardinality(a.tags) + 1;
+    g := row(
+      a.user_id, t.tag_id, u.time_zone, u.hour_start, u.day_start, u.week_start, u.month_start, 0, 0, 0, 0
+    )::public.user_tag_usage;
     for i in 1 .. cardinality(a.tags) loop
       if a.tags[i].tag_id = t.tag_id then
-        v_tag := i;
+        v_place := i;
+        g := a.tags[i];
       end if;
     end loop;
-    if v_tag is null then
-      v_tag := cardinality(a.tags) + 1;
-      a.tags[v_tag] := row(
-        a.user_id, t.tag_id, u.time_zone, u.hour_start, u.day_start, u.week_start, u.month_start, 0, 0, 0, 0
-      )::public.user_tag_usage;
-    end if;
-    if v_counted_at >= u.hour_start then a.tags[v_tag].hour_used := a.tags[v_tag].hour_used + v_tokens; end if;
-    if v_counted_at >= u.day_start then a.tags[v_tag].day_used := a.tags[v_tag].day_used + v_tokens; end if;
-    if v_counted_at >= u.week_start then a.tags[v_tag].week_used := a.tags[v_tag].week_used + v_tokens; end if;
-    if v_counted_at >= u.month_start then a.tags[v_tag].month_used := a.tags[v_tag].month_used + v_tokens; end if;
+    if v_counted_at >= u.hour_start then g.hour_used := g.hour_used + v_tokens; end if;
+    if v_counted_at >= u.day_start then g.day_used := g.day_used + v_tokens; end if;
+    if v_counted_at >= u.week_start then g.week_used := g.week_used + v_tokens; end if;
+    if v_counted_at >= u.month_start then g.month_used := g.month_used + v_tokens; end if;
+    a.tags[v_place] := g;
   end if;
   for i in 1 .. cardinality(a.limits) loop
-    if (a.limits[i].tag_id is null or a.limits[i].tag_id = t.tag_id) and v_counted_at >= a.limits[i].starts_at then
-      a.limits[i].tokens_used := a.limits[i].tokens_used + v_tokens;
-      a.limits[i].tokens_held := a.limits[i].tokens_held + v_held;
+    l := a.limits[i];
+    if (l.tag_id is null or l.tag_id = t.tag_id) and v_counted_at >= l.starts_at then
+      l.tokens_used := l.tokens_used + v_tokens;
+      l.tokens_held := l.tokens_held + v_held;
+      a.limits[i] := l;
     end if;
   end loop;
   a.usage := u;

@@ -76,7 +76,11 @@ test.each<[string, string, string]>([
   ["that is used", "tokens_used => 1", "tokens_used of a new grant must be 0"],
   ["that is spent", "is_spent => true", "tokens_used of a new grant must be 0, and is_spent false"],
   ["with metadata that is no object", "metadata => '[]'", "metadata must be a JSON object"],
-  ["with an empty request id", "request_id => ''", "The request id must have 1 to 255 printable ASCII characters"],
+  [
+    "with an empty request id",
+    "request_id => ''",
+    "The request id must have 1 to 255 printable ASCII characters",
+  ],
 ])("a row %s is refused", async (_, change, message) => {
   const user = await payAsYouGoUser();
   const [column, value] = change.split(" => ");
