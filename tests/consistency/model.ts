@@ -1,332 +1,350 @@
-// The rules of Tollgate once more, as plainly as possible: no running state, no SQL, times as
-// milliseconds and clocks in UTC. What the kernel keeps in counters is summed here from the transfers.
+// The rules of Tollgate once more, as plainly as possible: no SQL, no counters of windows, times as
+// milliseconds. A call that is denied, or whose batch is, is undone by what it had booked.
 
-export type Duration = "1 hour" | "1 day" | "1 week" | "1 month";
-export type Period = "1 day" | "1 week" | "1 month" | "1 year";
+import {
+  type Account,
+  type Answer,
+  type Draw,
+  type Grant,
+  type Hold,
+  limitsOf,
+  limitState,
+  nearest,
+  notBefore,
+  openHolds,
+  type Plan,
+  type Project,
+  spendable,
+  stateAt,
+  sum,
+  total,
+  type Transfer,
+} from "./model_account.ts";
+import { BLANK, type Consumption, decide, denied, Mistake, slice } from "./model_decision.ts";
 
-export interface Plan {
-  type: "subscription" | "pay_as_you_go";
-  quota: { amount: number; period: Period } | null;
-  restrictions: Restriction[];
-}
+export * from "./model_account.ts";
+export { type Consumption, Mistake } from "./model_decision.ts";
+export { type Duration, type Period, windowStart } from "./model_time.ts";
 
-export interface Restriction {
-  tag: string | null;
-  maxTokens: number;
-  duration: Duration;
-}
-
-export interface Grant {
-  tokens: number;
-  used: number;
-  expiresAt: number | null;
-  createdAt: number;
-}
-
-export interface Account {
-  plan: Plan;
-  payment: "active" | "past_due" | "canceled";
-  anchor: number;
-  /** In the order of their creation. */
-  grants: Grant[];
-  transfers: Transfer[];
-  /** Of each plan, the periods in which quota was used, oldest first. */
-  periods: Map<Plan, QuotaPeriod[]>;
-}
-
-interface QuotaPeriod {
-  start: number;
-  end: number;
-  used: number;
-}
-
-interface Transfer {
-  amount: number;
-  tag: string | null;
-  at: number;
+/** When, and by which idempotency key. */
+interface Context {
   requestId: string | null;
-  answer: Answer;
-}
-
-/** What a caller is told, of a consumption or of a grant. */
-export interface Answer {
-  success: boolean;
-  reason: "insufficient_tokens" | "payment_inactive" | "restriction_exceeded" | null;
-  retryAt: number | null;
-  fromQuota: number;
-  fromGrants: number;
-  quotaLeft: number;
-  grantsLeft: number;
-  /** Any of these: they are equally near. Null: the plan has no restriction for this call. */
-  nearest: LimitState[] | null;
-  transferNumber: number | null;
-  replayed: boolean;
   at: number;
 }
 
-export interface LimitState {
-  tag: string | null;
-  max_tokens: number;
-  duration: Duration;
-  used: number;
-  left: number;
-  resets_at: number;
-}
-
-export class RequestIdConflict extends Error {}
-
-export function newAccount(plan: Plan, anchor: number): Account {
-  return { plan, payment: "active", anchor, grants: [], transfers: [], periods: new Map() };
-}
-
-export function consume(
-  account: Account,
-  call: { tokens: number; tag: string | null; requestId: string | null; at: number },
-): Answer {
-  const { tokens, tag } = call;
-  const replay = findReplay(account, -tokens, tag, call.requestId);
-  if (replay) return replay;
-
-  const at = notBefore(account, call.at);
-  const limits = account.plan.restrictions
-    .filter((restriction) => restriction.tag === null || restriction.tag === tag)
-    .map((restriction) => limitState(account, restriction, at));
-  const quota = quotaAt(account, at);
-  const grants = grantsInForce(account, at);
-  const quotaLeft = quota?.left ?? 0;
-  const grantsLeft = sum(grants.map(left));
-  const denied = {
-    success: false,
-    retryAt: null,
-    fromQuota: 0,
-    fromGrants: 0,
-    quotaLeft,
-    grantsLeft,
-    nearest: nearest(limits),
-    transferNumber: null,
-    replayed: false,
-    at,
-  };
-
-  const exceeded = limits.filter((limit) => limit.used + tokens > limit.max_tokens);
-  if (exceeded.length > 0) {
-    const never = exceeded.filter((limit) => tokens > limit.max_tokens);
-    const last = never.length > 0 ? never : exceeded;
-    const retryAt = Math.max(...last.map(({ resets_at }) => resets_at));
-    return {
-      ...denied,
-      reason: "restriction_exceeded",
-      retryAt: never.length > 0 ? null : retryAt,
-      nearest: nearest(last.filter(({ resets_at }) => resets_at === retryAt)),
-    };
-  }
-  if (tokens > quotaLeft + grantsLeft) {
-    const closed = quota ? Math.max(0, quota.amount - quota.used) - quotaLeft : 0;
-    if (account.payment !== "active" && tokens <= closed + grantsLeft) {
-      return { ...denied, reason: "payment_inactive" };
-    }
-    const canRetry = quota && account.payment === "active" && tokens <= quota.amount;
-    return { ...denied, reason: "insufficient_tokens", retryAt: canRetry ? quota.end : null };
-  }
-
-  const fromQuota = Math.min(tokens, quotaLeft);
-  if (quota && fromQuota > 0) drawQuota(account, quota, fromQuota);
-  drawGrants(grants, tokens - fromQuota);
-  return book(account, { amount: -tokens, tag, requestId: call.requestId, at }, {
-    ...denied,
-    success: true,
-    reason: null,
-    fromQuota,
-    fromGrants: tokens - fromQuota,
-    quotaLeft: quotaLeft - fromQuota,
-    grantsLeft: grantsLeft - (tokens - fromQuota),
-    nearest: nearest(limits)?.map((limit) => ({
-      ...limit,
-      used: limit.used + tokens,
-      left: limit.left - tokens,
-    })) ?? null,
-  });
-}
-
-export function grant(
-  account: Account,
-  call: { tokens: number; expiresAt: number | null; requestId: string | null; at: number },
-): Answer {
-  const replay = findReplay(account, call.tokens, null, call.requestId);
-  if (replay) return replay;
-  const at = notBefore(account, call.at);
-  account.grants.push({ tokens: call.tokens, used: 0, expiresAt: call.expiresAt, createdAt: at });
-  return book(account, { amount: call.tokens, tag: null, requestId: call.requestId, at }, {
-    success: true,
-    reason: null,
-    retryAt: null,
-    fromQuota: 0,
-    fromGrants: 0,
-    quotaLeft: quotaAt(account, at)?.left ?? 0,
-    grantsLeft: sum(grantsInForce(account, at).map(left)),
-    nearest: null,
-    replayed: false,
-    at,
-  });
-}
-
-export function balance(account: Account, now: number) {
-  const at = notBefore(account, now);
-  const quota = quotaAt(account, at);
-  const quotaLeft = quota?.left ?? 0;
-  const grantsLeft = sum(grantsInForce(account, at).map(left));
+export function newAccount(project: Project, plan: Plan, anchor: number): Account {
   return {
-    tokensLeft: quotaLeft + grantsLeft,
-    quotaAmount: quota?.amount ?? null,
-    quotaUsed: quota?.used ?? null,
-    quotaLeft,
-    quotaResetsAt: quota?.end ?? null,
-    grantsLeft,
-    restrictions: account.plan.restrictions.map((limit) => limitState(account, limit, at)),
+    project,
+    plan,
+    payment: "active",
+    anchor,
+    grants: [],
+    periods: [],
+    holds: [],
+    transfers: [],
+    answers: [],
   };
 }
 
-/** A user's time never runs backwards. */
-function notBefore(account: Account, at: number): number {
-  return Math.max(at, account.transfers.at(-1)?.at ?? -Infinity);
+export function consume(account: Account, call: Consumption & Context): Answer {
+  const { tokens, tag, mode } = call;
+  return once(account, call, ["consume", tokens, tag, mode], (request) => {
+    const decision = decide(account, call, request.at);
+    if ("denial" in decision) return decision.denial;
+    return book(account, { ...request, type: "consumption", tag, draws: decision.draws });
+  });
 }
 
-function findReplay(
+/** In their order, each by the rules of a single consumption. */
+export function consumeBatch(
+  items: (Consumption & { account: Account; requestId: string | null })[],
+  { allOrNothing, at }: { allOrNothing: boolean; at: number },
+): Answer[] {
+  const before = new Map(items.map(({ account }) => [account, account.transfers.length]));
+  const answers = items.map(({ account, ...item }): Answer => {
+    try {
+      return consume(account, { ...item, at });
+    } catch (error) {
+      if (!(error instanceof Mistake)) throw error;
+      const reason = error.code === "TG005" ? "unknown_tag" : "idempotency_mismatch";
+      return { ...BLANK, reason };
+    }
+  });
+  if (!allOrNothing || answers.every(({ success }) => success)) return answers;
+  for (const [account, length] of before) rollBack(account, length);
+  return answers.map((answer, n): Answer => {
+    const isNew = answer.success && answer.transferNumber! > before.get(items[n]!.account)!;
+    return isNew ? { ...BLANK, reason: "batch_denied" } : answer;
+  });
+}
+
+export function grant(account: Account, call: { tokens: number; endsAt: number } & Context) {
+  const { tokens, endsAt } = call;
+  return once(account, call, ["grant", tokens, endsAt], (request) => {
+    const createdAt = request.at;
+    const grant: Grant = { kind: "grant", tokens, used: 0, endsAt, createdAt, refund: null };
+    account.grants.push(grant);
+    return book(account, { ...request, type: "grant", amount: tokens }, { grant });
+  });
+}
+
+// Holds ------------------------------------------------------------------------------------------
+
+export function hold(
   account: Account,
-  amount: number,
-  tag: string | null,
-  requestId: string | null,
-): Answer | undefined {
-  if (requestId === null) return;
-  const transfer = account.transfers.find((candidate) => candidate.requestId === requestId);
-  if (!transfer) return;
-  if (transfer.amount !== amount || transfer.tag !== tag) throw new RequestIdConflict();
-  return { ...transfer.answer, replayed: true };
+  call: { tokens: number; tag: string | null; ttl: number } & Context,
+): Answer {
+  const { tokens, tag, ttl } = call;
+  return once(account, call, ["hold", tokens, tag, ttl], (request) => {
+    const { at } = request;
+    const decision = decide(account, { tokens, tag, mode: "all_or_nothing" }, at);
+    if ("denial" in decision) return decision.denial;
+    const open = openHolds(account, at);
+    if (open.length >= 100) {
+      return denied(account, at, {
+        reason: "too_many_holds",
+        shortfall: 0,
+        retryAt: Math.min(...open.map(({ expiresAt }) => expiresAt)),
+        nearest: nearest(limitsOf(account, tag).map((limit) => limitState(account, limit, at))),
+      });
+    }
+    const hold: Hold = {
+      number: account.transfers.length + 1,
+      tokens,
+      tag,
+      draws: decision.draws,
+      createdAt: at,
+      expiresAt: at + ttl * 1000,
+      endedBy: null,
+    };
+    account.holds.push(hold);
+    begin(account, hold.draws);
+    return book(account, { ...request, type: "hold", tag, holdExpiresAt: hold.expiresAt }, {
+      sources: withLeft(account, hold.draws, at),
+      hold: { hold, state: "open", expiresAt: hold.expiresAt },
+    });
+  });
 }
 
+/** A hold that does not exist is null. */
+export function settle(
+  account: Account,
+  hold: Hold | null,
+  call: { tokens: number; allowExcess: boolean } & Context,
+): Answer {
+  if (!hold) throw new Mistake("TG011");
+  const { number, tag, createdAt } = hold;
+  const { tokens, allowExcess } = call;
+  return once(account, call, ["settle", number, tokens, allowExcess], (request) => {
+    requireOpen(hold, request.at);
+    const excess = Math.max(0, tokens - hold.tokens);
+    if (excess > 0 && !allowExcess) throw new Mistake("TG013");
+
+    const before = account.transfers.length;
+    hold.endedBy = before + 1;
+    const draws = slice(hold.draws, 0, tokens - excess);
+    const returned = hold.tokens - total(draws);
+    const settled = book(account, {
+      ...request,
+      type: "consumption",
+      tag,
+      draws,
+      refersTo: number,
+      countedAt: createdAt,
+    }, { settlement: { returned, excess, excessNumber: null } });
+    if (excess === 0) return settled;
+
+    const charge: Consumption = { tokens: excess, tag, mode: "all_or_nothing" };
+    const charged = consume(account, { ...charge, at: request.at, requestId: null });
+    if (!charged.success) {
+      rollBack(account, before);
+      return { ...charged, tokensHeld: charged.tokensHeld + hold.tokens };
+    }
+    account.transfers[before + 1]!.refersTo = number;
+    return account.answers[before] = {
+      ...charged,
+      sources: [...settled.sources, ...charged.sources],
+      transferNumber: settled.transferNumber,
+      settlement: { returned, excess, excessNumber: charged.transferNumber },
+    };
+  });
+}
+
+export function extend(
+  account: Account,
+  hold: Hold | null,
+  call: { ttl: number } & Context,
+): Answer {
+  if (!hold) throw new Mistake("TG011");
+  return once(account, call, ["extend", hold.number, call.ttl], (request) => {
+    requireOpen(hold, request.at);
+    hold.expiresAt = Math.max(hold.expiresAt, request.at + call.ttl * 1000);
+    return bookStep(account, hold, { ...request, type: "extension" });
+  });
+}
+
+export function release(account: Account, hold: Hold | null, call: Context): Answer {
+  if (!hold) throw new Mistake("TG011");
+  return once(account, call, ["release", hold.number], (request) => {
+    requireOpen(hold, request.at);
+    hold.endedBy = account.transfers.length + 1;
+    return bookStep(account, hold, { ...request, type: "release" });
+  });
+}
+
+function requireOpen(hold: Hold, at: number) {
+  if (hold.endedBy !== null || hold.expiresAt <= at) throw new Mistake("TG012");
+}
+
+// Refunds ----------------------------------------------------------------------------------------
+
+/** Of a transfer, by its number or request id. Tokens null: all that was not refunded yet. */
+export function refund(
+  account: Account,
+  original: number | string,
+  call: { tokens: number | null; regrantLapsed: boolean; grantEndsAt: number } & Context,
+): Answer {
+  const { regrantLapsed, grantEndsAt } = call;
+  const parameters = ["refund", original, call.tokens, regrantLapsed, grantEndsAt];
+  return once(account, call, parameters, (request) => {
+    const paid = account.transfers.find(({ number, requestId }) =>
+      number === original || requestId === original
+    );
+    if (paid?.type !== "consumption") throw new Mistake("TG014");
+    const refunds = account.transfers.filter(({ type, refersTo }) =>
+      type === "refund" && refersTo === paid.number
+    );
+    const refunded = sum(refunds.map(({ amount }) => amount));
+    const refundable = total(paid.draws) - refunded;
+    const tokens = call.tokens ?? refundable;
+    if (tokens === 0 || tokens > refundable) throw new Mistake("TG015");
+
+    const returned = slice(paid.draws.toReversed(), refunded, refunded + tokens);
+    const lapsed = returned.filter(({ source }) => source.endsAt <= request.at);
+    const restored = returned.filter((draw) => !regrantLapsed || !lapsed.includes(draw));
+    let regrant: Grant | null = null;
+    if (regrantLapsed && lapsed.length > 0) {
+      if (grantEndsAt <= request.at) throw new Mistake("TG001");
+      regrant = {
+        kind: "grant",
+        tokens: total(lapsed),
+        used: 0,
+        endsAt: grantEndsAt,
+        createdAt: request.at,
+        refund: account.transfers.length + 1,
+      };
+      account.grants.push(regrant);
+    }
+    return book(account, {
+      ...request,
+      type: "refund",
+      amount: tokens,
+      tag: paid.tag,
+      draws: restored.map(({ source, tokens }) => ({ source, tokens: -tokens })),
+      refersTo: paid.number,
+      countedAt: paid.countedAt,
+    }, {
+      grant: regrant,
+      refund: {
+        original: paid.number,
+        tokens,
+        lapsed: regrant ? 0 : total(lapsed),
+        refundableLeft: refundable - tokens,
+      },
+    });
+  });
+}
+
+// Transfers --------------------------------------------------------------------------------------
+
+type Request = Pick<Transfer, "requestId" | "request" | "at">;
+
+/** Applies a request; where its id was applied before, repeats the answer. */
+function once(
+  account: Account,
+  { requestId, at }: Context,
+  parameters: unknown[],
+  apply: (request: Request) => Answer,
+): Answer {
+  const request = JSON.stringify(parameters);
+  const earlier = requestId !== null &&
+    account.transfers.find((transfer) => transfer.requestId === requestId);
+  if (!earlier) return apply({ requestId, request, at: notBefore(account, at) });
+  if (earlier.request !== request) throw new Mistake("TG006");
+  return { ...account.answers[earlier.number - 1]!, replayed: true };
+}
+
+function bookStep(
+  account: Account,
+  hold: Hold,
+  entry: Request & { type: "extension" | "release" },
+): Answer {
+  const { number, tag, expiresAt } = hold;
+  const isOver = entry.type === "release";
+  const holdExpiresAt = isOver ? null : expiresAt;
+  return book(account, { ...entry, tag, refersTo: number, holdExpiresAt }, {
+    sources: account.answers[number - 1]!.sources,
+    hold: { hold, state: isOver ? "released" : "open", expiresAt },
+  });
+}
+
+/** Takes the next number, draws on the sources, and answers what is then left. */
 function book(
   account: Account,
-  transfer: Omit<Transfer, "answer">,
-  answer: Omit<Answer, "transferNumber">,
+  entry: Request & Pick<Transfer, "type"> & Partial<Transfer>,
+  details: Partial<Answer> = {},
 ): Answer {
-  const numbered = { ...answer, transferNumber: account.transfers.length + 1 };
-  account.transfers.push({ ...transfer, answer: numbered });
-  return numbered;
-}
-
-// Quota ------------------------------------------------------------------------------------------
-
-function quotaAt(account: Account, at: number) {
-  const { plan, anchor, payment } = account;
-  if (plan.type !== "subscription" || !plan.quota) return null;
-  const { amount, period } = plan.quota;
-  const latest = account.periods.get(plan)?.at(-1);
-  // A period once begun runs to its end, whatever becomes of the plan's period meanwhile.
-  const current = latest && at < latest.end ? latest : {
-    start: Math.max(periodStart(anchor, period, at, 0), latest?.end ?? -Infinity),
-    end: periodStart(anchor, period, at, 1),
-    used: 0,
+  const { at, tag = null, draws = [] } = entry;
+  begin(account, draws);
+  for (const { source, tokens } of draws) source.used += tokens;
+  const transfer = {
+    number: account.transfers.length + 1,
+    amount: 0 - total(draws),
+    tag,
+    countedAt: at,
+    draws,
+    refersTo: null,
+    holdExpiresAt: null,
+    ...stateAt(account, at),
+    ...entry,
   };
-  const isOpen = payment === "active";
-  return { ...current, amount, left: isOpen ? Math.max(0, amount - current.used) : 0 };
-}
-
-function drawQuota(account: Account, { start, end, used }: QuotaPeriod, tokens: number) {
-  const periods = account.periods.get(account.plan) ?? [];
-  account.periods.set(account.plan, [
-    ...periods.filter((period) => period.start !== start),
-    { start, end, used: used + tokens },
-  ]);
-}
-
-/** Where the period that `at` lies in begins (0), or the next one (1). */
-function periodStart(anchor: number, period: Period, at: number, next: 0 | 1): number {
-  const nth = (count: number) => {
-    if (period === "1 day") return anchor + count * DAY;
-    if (period === "1 week") return anchor + count * 7 * DAY;
-    return addMonths(anchor, period === "1 month" ? count : 12 * count);
+  account.transfers.push(transfer);
+  const answer: Answer = {
+    ...BLANK,
+    ...stateAt(account, at),
+    success: true,
+    sources: withLeft(account, draws, at),
+    nearest: nearest(limitsOf(account, tag).map((limit) => limitState(account, limit, at))),
+    transferNumber: transfer.number,
+    at,
+    ...details,
   };
-  const longest = { "1 day": 1, "1 week": 7, "1 month": 31, "1 year": 366 }[period] * DAY;
-  let count = Math.floor((at - anchor) / longest);
-  while (nth(count + 1) <= at) count++;
-  while (nth(count) > at) count--;
-  return nth(count + next);
+  account.answers.push(answer);
+  return answer;
 }
 
-/** A day that the month lacks becomes its last one. */
-function addMonths(instant: number, months: number): number {
-  const date = new Date(instant);
-  const day = date.getUTCDate();
-  date.setUTCDate(1);
-  date.setUTCMonth(date.getUTCMonth() + months);
-  const lastDay = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate();
-  return date.setUTCDate(Math.min(day, lastDay));
+function withLeft(account: Account, draws: Draw[], at: number): Answer["sources"] {
+  const { quotaLeft } = stateAt(account, at);
+  return draws.map(({ source, tokens }) => ({
+    source,
+    tokens: Math.abs(tokens),
+    left: source.kind === "quota" ? quotaLeft : spendable(account, source, at),
+  }));
 }
 
-// Grants -----------------------------------------------------------------------------------------
-
-/** In the order of use: by expiry, then creation. */
-function grantsInForce(account: Account, at: number): Grant[] {
-  const expiry = (grant: Grant) => grant.expiresAt ?? Infinity;
-  return account.grants
-    .filter((grant) => left(grant) > 0 && expiry(grant) > at)
-    .sort((a, b) => expiry(a) === expiry(b) ? a.createdAt - b.createdAt : expiry(a) - expiry(b));
-}
-
-function drawGrants(grants: Grant[], tokens: number) {
-  for (const grant of grants) {
-    const taken = Math.min(tokens, left(grant));
-    grant.used += taken;
-    tokens -= taken;
+/** The quota periods that are drawn on for the first time. */
+function begin(account: Account, draws: Draw[]) {
+  for (const { source } of draws) {
+    if (source.kind === "quota" && !account.periods.includes(source)) account.periods.push(source);
   }
 }
 
-function left(grant: Grant): number {
-  return grant.tokens - grant.used;
-}
-
-// Restrictions -----------------------------------------------------------------------------------
-
-function limitState(account: Account, limit: Restriction, at: number): LimitState {
-  const start = windowStart(limit.duration, at, 0);
-  let used = 0;
-  for (let n = account.transfers.length - 1; n >= 0; n--) {
-    const transfer = account.transfers[n]!;
-    if (transfer.at < start) break;
-    if (transfer.amount > 0) continue;
-    if (limit.tag === null || limit.tag === transfer.tag) used -= transfer.amount;
+/** As if the transfers after the first so many had not been. */
+function rollBack(account: Account, length: number) {
+  for (const { number, draws } of account.transfers.splice(length)) {
+    for (const { source, tokens } of draws) source.used -= tokens;
+    for (const hold of account.holds) if (hold.endedBy === number) hold.endedBy = null;
   }
-  return {
-    tag: limit.tag,
-    max_tokens: limit.maxTokens,
-    duration: limit.duration,
-    used,
-    left: Math.max(0, limit.maxTokens - used),
-    resets_at: windowStart(limit.duration, at, 1),
-  };
-}
-
-/** Where the window that `at` lies in begins (0), or the next one (1). */
-export function windowStart(duration: Duration, at: number, next: 0 | 1): number {
-  const date = new Date(at);
-  if (duration === "1 month") return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + next);
-  if (duration === "1 hour") return (Math.floor(at / HOUR) + next) * HOUR;
-  const day = Math.floor(at / DAY);
-  if (duration === "1 day") return (day + next) * DAY;
-  const monday = day - (date.getUTCDay() + 6) % 7;
-  return (monday + 7 * next) * DAY;
-}
-
-function nearest(limits: LimitState[]): LimitState[] | null {
-  if (limits.length === 0) return null;
-  const room = (limit: LimitState) => limit.max_tokens - limit.used;
-  const least = Math.min(...limits.map(room));
-  return limits.filter((limit) => room(limit) === least);
-}
-
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-
-function sum(numbers: number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
+  account.answers.length = length;
+  account.periods = account.periods.filter(({ begunBy }) => begunBy <= length);
 }

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { useDatabase } from "../support/database.ts";
-import { type Balance, Project, type Receipt, type User } from "../support/project.ts";
+import { type Balance, type LimitState, Project } from "../support/project.ts";
 import { Random, seed } from "../support/random.ts";
 import * as model from "./model.ts";
+import { type Ids, iso, predict, type Row, rowOf, send } from "./random_calls.ts";
+import { type Request, Requests, type Single, TAGS } from "./random_requests.ts";
 
 const { sql } = useDatabase();
 
@@ -10,42 +12,45 @@ const operations = Number(process.env["TOLLGATE_SOAK"] ?? 1500);
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-const TAGS = ["GPT-4", "GPT-5"];
 const DURATIONS: model.Duration[] = ["1 hour", "1 day", "1 week", "1 month"];
 const PERIODS: model.Period[] = ["1 day", "1 week", "1 month", "1 year"];
+/** Their clocks are never changed. */
+const TIME_ZONES = {
+  "UTC": 0,
+  "Asia/Kolkata": 5.5 * HOUR,
+  "America/Phoenix": -7 * HOUR,
+  "Pacific/Kiritimati": 14 * HOUR,
+};
 
 test(`${operations} random operations match the model (TOLLGATE_SEED=${seed})`, async () => {
   const world = await World.create();
   for (let n = 1; n <= operations; n++) {
     await world.step(`operation ${n}`);
-    if (n % 1000 === 0) expect(await sql`select * from verify_ledger()`).toEqual([]);
+    if (n % 1000 === 0) await world.expectSameLedger();
   }
   await world.expectSameLedger();
 }, 30_000 + operations * 50);
 
-interface Request {
-  kind: "consume" | "grant";
-  name: string;
-  tokens: number;
-  tag: string | null;
-  expiresAt: number | null;
-  requestId: string | null;
-}
-
 /** The database and the model of it, changed in step. */
 class World {
   readonly random = new Random();
+  readonly settings: model.Project = { offset: 0, tags: TAGS };
   now = Date.UTC(2030, 0, 31, 10);
   readonly accounts = new Map<string, model.Account>();
-  readonly users = new Map<string, User>();
+  /** Of the users to whom something happens. */
+  readonly names = ["ada", "bob", "cid", "dan"];
   readonly plans = new Map<string, model.Plan>();
-  readonly requests: Request[] = [];
+  readonly requests = new Requests(this.random, this.accounts);
+  readonly ids: Ids = new Map();
+  /** The answer to each request id that was applied. */
+  readonly rows = new Map<string, Row>();
 
   private constructor(readonly project: Project) {}
 
   static async create() {
     const world = new World(await Project.create(sql));
-    for (const period of [...PERIODS, null]) {
+    for (const tag of TAGS) await world.project.tagId(tag);
+    for (const period of [null, ...PERIODS]) {
       const type = period ? "subscription" : "pay_as_you_go";
       const plan: model.Plan = {
         type,
@@ -56,144 +61,135 @@ class World {
       world.plans.set(id, plan);
       await world.addRestriction(id, plan);
     }
-    for (const name of ["ada", "bob", "cid", "dan"]) {
-      world.users.set(name, world.project.unknownUser(name));
-    }
     return world;
   }
 
-  async step(message: string) {
+  async step(operation: string) {
+    const { random, names } = this;
     this.passTime();
-    const name = this.random.pick([...this.users.keys()]);
-    const account = this.accounts.get(name);
-    const dice = this.random.integer(1, 100);
-    if (!account || dice <= 75) await this.request(this.nextRequest(name), message);
-    else await this.edit(name, account, dice - 75);
-    const current = this.accounts.get(name);
-    if (!current) return;
-    const balance = await this.users.get(name)!.balance(this.iso(this.now));
-    expect(balanceOf(balance), message).toEqual(sorted(model.balance(current, this.now)));
+    if (random.number() < 0.01) {
+      names[random.integer(0, names.length - 1)] = `user ${this.accounts.size + 1}`;
+    }
+    const name = random.pick(names);
+    const dice = this.accounts.has(name) ? random.number() : 1;
+    if (dice < 0.2) {
+      await this.edit(name);
+      await this.expectSameBalance(name, operation);
+    } else if (dice < 0.202) await this.holdUntilDenied(name, operation);
+    else await this.request(this.requests.next(names, this.now), operation);
   }
 
   /** Not at all, a little, or to an instant at which something begins or ends. */
   passTime() {
     const { random } = this;
-    if (random.number() < 0.4) return;
-    if (random.number() < 0.6) {
-      this.now += random.integer(1, 20 * 60_000);
+    if (random.number() < 0.5) return;
+    if (random.number() < 0.85) {
+      this.now += random.integer(1, 10 * 60_000);
       return;
     }
-    const boundaries = DURATIONS.map((duration) => model.windowStart(duration, this.now, 1));
-    for (const account of this.accounts.values()) {
+    const { offset } = this.settings;
+    const boundaries = DURATIONS.map((duration) =>
+      model.windowStart(duration, this.now, offset, 1)
+    );
+    for (const name of this.names) {
+      const account = this.accounts.get(name);
+      if (!account) continue;
       boundaries.push(model.balance(account, this.now).quotaResetsAt ?? 0);
-      boundaries.push(...account.grants.map(({ expiresAt }) => expiresAt ?? 0));
+      boundaries.push(...account.grants.map(({ endsAt }) => endsAt));
+      boundaries.push(...account.holds.map(({ expiresAt }) => expiresAt));
     }
-    const next = random.pick(boundaries.filter((at) => at > this.now && at < this.now + 40 * DAY));
+    const coming = boundaries.filter((at) => at > this.now && at < this.now + 40 * DAY);
+    const next = random.number() < 0.7 ? Math.min(...coming) : random.pick(coming);
     this.now = random.pick([next - 1, next, next, next + random.integer(1, HOUR)]);
   }
 
-  nextRequest(name: string): Request {
+  async request(request: Request, operation: string) {
     const { random } = this;
-    if (this.requests.length > 0 && random.number() < 0.1) {
-      const earlier = random.pick(this.requests.slice(-100));
-      return random.number() < 0.2 ? { ...earlier, tokens: earlier.tokens + 1 } : earlier;
-    }
-    const request: Request = {
-      kind: random.number() < 0.2 ? "grant" : "consume",
-      name,
-      tokens: random.integer(1, random.pick([10, 100, 1000])),
-      tag: null,
-      expiresAt: null,
-      requestId: random.number() < 0.3 ? `request ${this.requests.length}` : null,
-    };
-    if (request.kind === "grant") {
-      // Grants of one instant and expiry are used in the order of their random ids: avoided here.
-      this.now += 1;
-      const lifetime = random.pick([null, HOUR, 7 * DAY, random.integer(1, 60 * DAY)]);
-      request.expiresAt = lifetime && this.now + lifetime;
-    } else {
-      request.tag = random.pick([null, null, ...TAGS]);
-      request.tokens = this.interestingAmount(name) ?? request.tokens;
-    }
-    if (request.requestId) this.requests.push(request);
-    return request;
-  }
+    const single = request.kind === "batch" ? request.items : [request];
+    // Grants of one instant and expiry are used in the order of their random ids: avoided here.
+    const isGrant = request.kind === "grant" || request.kind === "refund";
+    if (isGrant) this.now += 1;
+    const accounts = new Map(single.map(({ name }) => [name, this.accountOf(name)]));
+    // Some calls come late, with an instant from before.
+    const isLate = !isGrant && single.every(({ name }) => this.accounts.has(name)) &&
+      random.number() < 0.05;
+    const at = isLate ? this.now - random.integer(1, 2 * HOUR) : this.now;
+    const message = `${operation}: ${describe(request)} at ${iso(at)}`;
 
-  /** All that is left of something, or one token more. */
-  interestingAmount(name: string): number | undefined {
-    const account = this.accounts.get(name);
-    if (!account || this.random.number() < 0.8) return;
-    const { tokensLeft, quotaLeft, restrictions } = model.balance(account, this.now);
-    const amount = this.random.pick([
-      tokensLeft,
-      quotaLeft,
-      ...restrictions.map(({ left }) => left),
-    ]);
-    return Math.max(1, amount + this.random.pick([0, 0, 1]));
-  }
-
-  async request(request: Request, message: string) {
-    const { kind, name, tokens, tag, expiresAt, requestId } = request;
-    const user = this.users.get(name)!;
-    const account = this.accounts.get(name) ??
-      model.newAccount([...this.plans.values()].at(-1)!, this.now);
-    // Some consumptions come late, with an instant from before.
-    const at = kind === "consume" && this.accounts.has(name) && this.random.number() < 0.05
-      ? this.now - this.random.integer(1, 2 * HOUR)
-      : this.now;
-    let expected: model.Answer;
+    const call = (checkOnly = false) => send(request, this.project, this.ids, { at, checkOnly });
+    const isChecked = request.kind === "consume" && random.number() < 0.2;
+    let answers: model.Answer[];
     try {
-      expected = kind === "grant"
-        ? model.grant(account, { tokens, expiresAt, requestId, at })
-        : model.consume(account, { tokens, tag, requestId, at });
+      answers = predict(request, accounts, at);
     } catch (error) {
-      if (!(error instanceof model.RequestIdConflict)) throw error;
-      const call = kind === "grant"
-        ? this.grant(user, request, at)
-        : this.consume(user, request, at);
-      return expect(call, message).rejects.toMatchObject({ code: "TG006" });
+      if (!(error instanceof model.Mistake)) throw error;
+      const { code } = error;
+      if (isChecked) await expect(call(true), message).rejects.toMatchObject({ code });
+      await expect(call(), message).rejects.toMatchObject({ code });
+      return;
     }
-    // A denied first call creates no user.
-    if (account.transfers.length > 0) this.accounts.set(name, account);
-
-    if (kind === "grant") {
-      expect(await this.grant(user, request, at), message).toMatchObject({
-        grants_left: expected.grantsLeft,
-        transfer_number: expected.transferNumber,
-        replayed: expected.replayed,
-        created_at: new Date(expected.at),
-      });
-    } else {
-      const { nearest, ...rest } = expected;
-      const { nearest: actual, ...answer } = answerOf(await this.consume(user, request, at));
-      expect(answer, message).toEqual(rest);
-      if (nearest === null) expect(actual, message).toBeNull();
-      else expect(nearest, message).toContainEqual(actual);
+    const checked = isChecked && await call(true);
+    const rows = await call();
+    if (checked) expect(checked, message).toEqual(rows);
+    expect(rows.length, message).toBe(answers.length);
+    for (const [n, answer] of answers.entries()) {
+      this.expectSameAnswer(single[n]!, answer, rows[n]!, message);
+    }
+    for (const [name, account] of accounts) {
+      // A denied first call creates no user.
+      if (account.transfers.length === 0) continue;
+      this.accounts.set(name, account);
+      await this.expectSameBalance(name, message);
     }
   }
 
-  consume(user: User, { tokens, tag, requestId }: Request, at: number) {
-    return user.consume(tokens, {
-      at: this.iso(at),
-      ...(tag && { tag }),
-      ...(requestId && { requestId }),
-    });
+  accountOf(name: string): model.Account {
+    const plan = [...this.plans.values()].at(-1)!;
+    return this.accounts.get(name) ?? model.newAccount(this.settings, plan, this.now);
   }
 
-  grant(user: User, { tokens, expiresAt, requestId }: Request, at: number) {
-    return user.grant(tokens, {
-      at: this.iso(at),
-      ...(expiresAt && { expiresAt: this.iso(expiresAt) }),
-      ...(requestId && { requestId }),
-    });
+  expectSameAnswer(request: Single, answer: model.Answer, row: Row, message: string) {
+    const { name, requestId } = request;
+    const { ids } = this;
+    if (answer.success && !answer.replayed) {
+      if (answer.hold && row.hold_id) ids.set(answer.hold.hold, row.hold_id);
+      if (answer.grant && row.grant_id) ids.set(answer.grant, row.grant_id);
+    }
+    expect(row, message).toMatchObject(rowOf(request, answer, ids));
+    const { nearest_limit: limit } = row;
+    if (limit) expect(answer.nearest, message).toContainEqual(limitOf(limit));
+    else if (limit === null) expect(answer.nearest, message).toBeNull();
+    if (!answer.success || requestId === null) return;
+    const key = `${name}: ${requestId}`;
+    if (answer.replayed) expect(row, message).toEqual({ ...this.rows.get(key), replayed: true });
+    else this.rows.set(key, row);
+  }
+
+  async expectSameBalance(name: string, message: string) {
+    const balance = await this.project.unknownUser(name).balance(iso(this.now));
+    const expected = model.balance(this.accounts.get(name)!, this.now);
+    expect(balanceOf(balance), message).toEqual(sorted(expected));
+  }
+
+  /** There may be so many at a time. */
+  async holdUntilDenied(name: string, operation: string) {
+    const hold = { kind: "hold", name, tokens: 1, tag: null, ttl: 86400, requestId: null } as const;
+    const { holds } = this.accounts.get(name)!;
+    let before;
+    do {
+      before = holds.length;
+      await this.request(hold, operation);
+    } while (holds.length > before);
   }
 
   /** An owner's edit by hand. */
-  async edit(name: string, account: model.Account, dice: number) {
+  async edit(name: string) {
     const { random } = this;
+    const dice = random.integer(1, 27);
+    const account = this.accounts.get(name)!;
     const id = sql`tollgate.tracked_user_id(${this.project.id}, ${name})`;
-    const planId = [...this.plans].find(([, plan]) => plan === account.plan)![0];
     const { plan } = account;
+    const planId = this.planId(plan);
     if (dice <= 4) {
       const [otherId, other] = random.pick([...this.plans]);
       account.plan = other;
@@ -224,14 +220,21 @@ class World {
     } else if (dice <= 22) {
       plan.type = random.pick(["subscription", "subscription", "pay_as_you_go"]);
       await sql`update plans set plan_type = ${plan.type} where id = ${planId}`;
+    } else if (dice <= 24) {
+      const [zone, offset] = random.pick(Object.entries(TIME_ZONES));
+      this.settings.offset = offset;
+      await sql`update projects set time_zone = ${zone} where id = ${this.project.id}`;
     } else {
       const grant = random.pick(account.grants);
       if (!grant) return;
-      grant.expiresAt = random.pick([null, this.now, this.now + random.integer(1, 7 * DAY)]);
-      await sql`update user_token_grants
-        set expires_at = ${grant.expiresAt && new Date(grant.expiresAt)}
-        where user_id = ${id} and created_at = ${new Date(grant.createdAt)}`;
+      grant.endsAt = this.now + random.pick([Infinity, 0, random.integer(1, 7 * DAY)]);
+      await sql`update user_token_grants set expires_at = ${dateOf(grant.endsAt)}
+        where user_id = ${id} and id = ${this.ids.get(grant)!}`;
     }
+  }
+
+  planId(plan: model.Plan): string {
+    return [...this.plans].find(([, candidate]) => candidate === plan)![0];
   }
 
   async addRestriction(planId: string, plan: model.Plan) {
@@ -246,69 +249,103 @@ class World {
     await this.project.restrict(planId, { ...(tag && { tag }), ...limit });
   }
 
-  /** Grant by grant and transfer by transfer. */
+  /** Row by row. */
   async expectSameLedger() {
+    expect(await sql`select * from verify_ledger()`).toEqual([]);
     for (const [name, account] of this.accounts) {
       const id = sql`tollgate.tracked_user_id(${this.project.id}, ${name})`;
+      const at = model.notBefore(account, this.now);
       expect(
-        await sql`select token_amount as tokens, tokens_used as used, expires_at, created_at
+        await sql`select id, token_amount, tokens_used, expires_at, refund_of, created_at
           from user_token_grants where user_id = ${id} order by created_at`,
-      ).toEqual(account.grants.map(({ tokens, used, expiresAt, createdAt }) => ({
-        tokens,
-        used,
-        expires_at: expiresAt && new Date(expiresAt),
-        created_at: new Date(createdAt),
+        name,
+      ).toEqual(account.grants.map((grant) => ({
+        id: this.ids.get(grant),
+        token_amount: grant.tokens,
+        tokens_used: grant.used,
+        expires_at: dateOf(grant.endsAt),
+        refund_of: grant.refund,
+        created_at: new Date(grant.createdAt),
+      })));
+      const periods = account.periods.map(({ plan, start, endsAt, used }) => ({
+        plan_id: this.planId(plan),
+        period_start: new Date(start),
+        period_end: new Date(endsAt),
+        tokens_used: used,
+      }));
+      const usages = await sql`select q.plan_id, u.period_start, u.period_end, u.tokens_used
+        from user_quota_usage u join plan_quotas q on q.id = u.quota_id where u.user_id = ${id}`;
+      expect(new Set(usages), name).toEqual(new Set(periods));
+      expect(
+        await sql`select h.transfer_number, h.token_amount, g.name as tag, h.ended_by,
+            tollgate.state_of(h, ${iso(at)}) as state, h.expires_at, h.created_at
+          from token_holds h left join tags g on g.id = h.tag_id
+          where h.user_id = ${id} order by h.transfer_number`,
+        name,
+      ).toEqual(account.holds.map((hold) => ({
+        transfer_number: hold.number,
+        token_amount: hold.tokens,
+        tag: hold.tag,
+        ended_by: hold.endedBy,
+        state: model.holdState(account, hold, at),
+        expires_at: new Date(hold.expiresAt),
+        created_at: new Date(hold.createdAt),
       })));
       expect(
-        await sql`select t.transfer_number, t.amount, g.name as tag, t.created_at
+        await sql`select t.transfer_number, t.transaction_type, t.amount, g.name as tag,
+            t.quota_left, t.grants_left, t.tokens_held, t.refers_to, t.hold_expires_at,
+            t.request_id, t.created_at, coalesce(t.counted_at, t.created_at) as counted_at
           from token_transfers t left join tags g on g.id = t.tag_id
           where t.user_id = ${id} order by t.transfer_number`,
-      ).toEqual(account.transfers.map(({ amount, tag, at }, index) => ({
-        transfer_number: index + 1,
-        amount,
-        tag,
-        created_at: new Date(at),
+        name,
+      ).toEqual(account.transfers.map((transfer) => ({
+        transfer_number: transfer.number,
+        transaction_type: transfer.type,
+        amount: transfer.amount,
+        tag: transfer.tag,
+        quota_left: transfer.quotaLeft,
+        grants_left: transfer.grantsLeft,
+        tokens_held: transfer.tokensHeld,
+        refers_to: transfer.refersTo,
+        hold_expires_at: transfer.holdExpiresAt && new Date(transfer.holdExpiresAt),
+        request_id: transfer.requestId,
+        created_at: new Date(transfer.at),
+        counted_at: new Date(transfer.countedAt),
       })));
     }
   }
+}
 
-  iso(instant: number): string {
-    return new Date(instant).toISOString();
-  }
+function describe(request: Request): string {
+  return JSON.stringify(
+    request,
+    (key, value) => key === "hold" && value ? (value as model.Hold).number : value,
+  );
+}
+
+function dateOf(instant: number): Date | null {
+  return instant === Infinity ? null : new Date(instant);
 }
 
 // The database's answers in the model's words ----------------------------------------------------
 
-function answerOf(receipt: Receipt) {
-  const nearest = receipt.nearest_limit as Balance["restrictions"][number] | null;
-  return {
-    success: receipt.success,
-    reason: receipt.reason,
-    retryAt: receipt.retry_at && receipt.retry_at.getTime(),
-    fromQuota: receipt.base_quota_used,
-    fromGrants: receipt.grants_used,
-    quotaLeft: receipt.quota_left,
-    grantsLeft: receipt.grants_left,
-    nearest: nearest && { ...nearest, resets_at: Date.parse(nearest.resets_at) },
-    transferNumber: receipt.transfer_number,
-    replayed: receipt.replayed,
-    at: receipt.created_at.getTime(),
-  };
-}
-
 function balanceOf(balance: Balance): ReturnType<typeof model.balance> {
   return sorted({
     tokensLeft: balance.tokens_left,
+    tokensHeld: balance.tokens_held,
+    tokensSettled: balance.tokens_settled,
     quotaAmount: balance.quota_amount,
     quotaUsed: balance.quota_used,
+    quotaHeld: balance.quota_held,
     quotaLeft: balance.quota_left,
     quotaResetsAt: balance.quota_resets_at && balance.quota_resets_at.getTime(),
     grantsLeft: balance.grants_left,
-    restrictions: balance.restrictions.map((limit) => ({
-      ...limit,
-      resets_at: Date.parse(limit.resets_at),
-    })),
+    restrictions: balance.restrictions.map(limitOf),
   });
+}
+
+function limitOf(limit: LimitState): model.LimitState {
+  return { ...limit, resets_at: Date.parse(limit.resets_at) };
 }
 
 function sorted(balance: ReturnType<typeof model.balance>) {

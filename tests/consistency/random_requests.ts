@@ -1,0 +1,190 @@
+// Requests that are likely to be interesting: at limits, near the ends of things, repeated.
+
+import type { Random } from "../support/random.ts";
+import * as model from "./model.ts";
+
+/** Of the project. */
+export const TAGS = ["GPT-4", "GPT-5"];
+
+export type Consume = model.Consumption & { kind: "consume"; name: string } & Keyed;
+
+export type Request =
+  | Consume
+  | { kind: "grant"; name: string; tokens: number; endsAt: number } & Keyed
+  | { kind: "hold"; name: string; tokens: number; tag: string | null; ttl: number } & Keyed
+  | OfHold<{ kind: "settle"; tokens: number; allowExcess: boolean }>
+  | OfHold<{ kind: "extend"; ttl: number }>
+  | OfHold<{ kind: "release" }>
+  | {
+    kind: "refund";
+    name: string;
+    original: number | string;
+    tokens: number | null;
+    regrantLapsed: boolean;
+    grantEndsAt: number;
+  } & Keyed
+  | { kind: "batch"; items: Consume[]; allOrNothing: boolean };
+
+export type Single = Exclude<Request, { kind: "batch" }>;
+
+interface Keyed {
+  requestId: string | null;
+}
+
+/** A hold that does not exist is null. */
+type OfHold<Step> = Step & { name: string; hold: model.Hold | null } & Keyed;
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+
+export class Requests {
+  readonly #earlier: Single[] = [];
+  #lastId = 0;
+
+  constructor(
+    readonly random: Random,
+    readonly accounts: ReadonlyMap<string, model.Account>,
+  ) {}
+
+  next(names: string[], now: number): Request {
+    const { random } = this;
+    if (random.number() < 0.05) return this.#batch(names, now);
+    const request = this.#earlier.length > 0 && random.number() < 0.1
+      ? this.#again(now)
+      : this.#fresh(random.pick(names), now);
+    if (request.requestId !== null) this.#earlier.push(request);
+    return request;
+  }
+
+  #batch(names: string[], now: number): Request {
+    const { random } = this;
+    const items: Consume[] = [];
+    const count = random.integer(1, 6);
+    while (items.length < count) {
+      let item = this.#consume(random.pick(names), now);
+      if (items.length > 0 && random.number() < 0.15) item = this.#varied(random.pick(items));
+      else if (this.#earlier.length > 0 && random.number() < 0.15) {
+        const again = this.#again(now);
+        const { name, requestId } = again;
+        item = again.kind === "consume" ? again : { ...item, name, requestId };
+      }
+      items.push(random.number() < 0.05 ? { ...item, tag: "GPT-typo" } : item);
+    }
+    // What can be repeated alone: there, an unknown tag is another test's.
+    this.#earlier.push(...items.filter(({ tag, requestId }) => requestId && tag !== "GPT-typo"));
+    return { kind: "batch", items, allOrNothing: random.number() < 0.4 };
+  }
+
+  /** A request that was made before: the same, or another one with its id. */
+  #again(now: number): Single {
+    const { random } = this;
+    const earlier = random.pick(this.#earlier.slice(-100));
+    const { name, requestId } = earlier;
+    return random.number() < 0.1 ? { ...this.#fresh(name, now), requestId } : this.#varied(earlier);
+  }
+
+  /** Mostly the same. */
+  #varied<R extends Single>(request: R): R {
+    if (this.random.number() < 0.8) return request;
+    const copy = { ...request };
+    if ("ttl" in copy) copy.ttl = copy.ttl % 86400 + 1;
+    else if (copy.kind === "consume" && this.random.number() < 0.5) {
+      copy.mode = copy.mode === "up_to" ? "all_or_nothing" : "up_to";
+    } else if ("tokens" in copy) copy.tokens = (copy.tokens ?? 0) + 1;
+    return copy;
+  }
+
+  #fresh(name: string, now: number): Single {
+    const { random } = this;
+    const requestId = this.#requestId();
+    const account = this.accounts.get(name);
+    const dice = random.integer(1, 100);
+    if (dice <= 10) {
+      const lifetime = random.pick([Infinity, HOUR, 7 * DAY, random.integer(SECOND, 60 * DAY)]);
+      return { kind: "grant", name, tokens: 3 * this.#amount(), endsAt: now + lifetime, requestId };
+    }
+    if (dice <= 40) return this.#consume(name, now);
+    const { tokens, tag } = this.#consume(name, now);
+    const newHold: Single = { kind: "hold", name, tokens, tag, ttl: this.#ttl(), requestId };
+    if (dice <= 60 || !account) return newHold;
+    if (dice <= 72) return this.#refund(name, account, now);
+
+    const open = model.openHolds(account, now);
+    const holds = random.number() < 0.9 ? open : account.holds.slice(-10);
+    if (holds.length === 0) return newHold;
+    const hold = random.number() < 0.02 ? null : random.pick(holds);
+    if (dice <= 78) return { kind: "extend", name, hold, ttl: this.#ttl(), requestId };
+    if (dice <= 82) return { kind: "release", name, hold, requestId };
+    const held = hold?.tokens ?? 1;
+    return {
+      kind: "settle",
+      name,
+      hold,
+      tokens: random.pick([0, random.integer(0, held), held, held + random.integer(1, 50)]),
+      allowExcess: random.number() < 0.8,
+      requestId,
+    };
+  }
+
+  #consume(name: string, now: number): Consume {
+    const { random } = this;
+    return {
+      kind: "consume",
+      name,
+      tokens: this.#boundaryAmount(name, now) ?? this.#amount(),
+      tag: random.pick([null, null, ...TAGS]),
+      mode: random.pick(["all_or_nothing", "all_or_nothing", "up_to"]),
+      requestId: this.#requestId(),
+    };
+  }
+
+  #refund(name: string, account: model.Account, now: number): Request & { kind: "refund" } {
+    const { random } = this;
+    const recent = account.transfers.slice(-60);
+    const paid = recent.filter(({ type }) => type === "consumption");
+    const original = random.pick(paid.length > 0 && random.number() < 0.95 ? paid : recent);
+    const amount = Math.abs(original.amount);
+    const lifetime = random.pick([Infinity, DAY, random.integer(SECOND, 60 * DAY)]);
+    return {
+      kind: "refund",
+      name,
+      original: random.number() < 0.02
+        ? account.transfers.length + 9
+        : random.number() < 0.5
+        ? original.requestId ?? original.number
+        : original.number,
+      tokens: random.pick([null, 1, amount + 1, random.integer(1, amount + 1)]),
+      regrantLapsed: random.number() < 0.4,
+      grantEndsAt: now + lifetime,
+      requestId: this.#requestId(),
+    };
+  }
+
+  #requestId(): string | null {
+    return this.random.number() < 0.3 ? `request ${++this.#lastId}` : null;
+  }
+
+  #amount(): number {
+    return this.random.integer(1, this.random.pick([10, 100, 100, 1000]));
+  }
+
+  /** All that is left of something, or one token more. */
+  #boundaryAmount(name: string, now: number): number | undefined {
+    const account = this.accounts.get(name);
+    if (!account || this.random.number() < 0.75) return;
+    const { restrictions, ...balance } = model.balance(account, now);
+    const amount = this.random.pick([
+      balance.tokensLeft,
+      balance.tokensSettled,
+      balance.quotaLeft,
+      ...restrictions.map(({ left }) => left),
+    ]);
+    return Math.max(1, amount + this.random.pick([0, 0, 1]));
+  }
+
+  /** In seconds. */
+  #ttl(): number {
+    return this.random.pick([1, 600, 3600, 86400, this.random.integer(1, 86400)]);
+  }
+}
