@@ -244,49 +244,41 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_period_end constant timestamptz := (p_account.quota).period_end;
-  v_missing bigint := p_tokens - p_account.quota_left - p_account.grants_left;
-  v_then bigint := p_account.quota_amount;
-  h public.token_holds;
-  s public.token_source;
-  g tollgate.grant_state;
+  a constant tollgate.account := p_account;
+  q constant public.user_quota_usage := a.quota;
 begin
-  foreach h in array p_account.holds loop
-    foreach s in array h.sources loop
-      if s.grant_id is null then
-        if p_account.payment_status = 'active' and h.expires_at < v_period_end
-          and h.quota_id = (p_account.quota).quota_id
-          and h.quota_period_start = (p_account.quota).period_start then
-          v_missing := v_missing - s.tokens;
-        end if;
-      elsif exists (
-        select from unnest(p_account.grants) f
-        where f.id = s.grant_id and coalesce(f.expires_at, 'infinity') > h.expires_at
-      ) then
-        v_missing := v_missing - s.tokens;
-      end if;
-    end loop;
-    if v_missing <= 0 then
-      return h.expires_at;
-    end if;
-  end loop;
-
-  if p_account.payment_status = 'active' then
-    foreach g in array p_account.grants loop
-      if coalesce(g.expires_at, 'infinity') > v_period_end then
-        v_then := v_then + g.tokens_left;
-      end if;
-    end loop;
-    if v_then >= p_tokens then
-      return v_period_end;
-    end if;
-  end if;
-  return null;
+  -- Tokens come back only when a hold expires or a quota period begins: how many are there then?
+  return (
+    with freed as (
+      select h.expires_at as at, s.grant_id, s.tokens,
+        h.quota_id = q.quota_id and h.quota_period_start = q.period_start as of_this_period
+      from unnest(a.holds) h
+      cross join lateral unnest(h.sources) s
+    )
+    select t.at
+    from (select f.at from freed f union select q.period_end where a.payment_status = 'active') t
+    where p_tokens <= coalesce((
+        select sum(g.tokens_left + coalesce((
+          select sum(f.tokens) from freed f where f.grant_id = g.id and f.at <= t.at
+        ), 0))
+        from unnest(a.grants) g
+        where coalesce(g.expires_at, 'infinity') > t.at
+      ), 0)
+      + case
+        when a.payment_status <> 'active' or a.quota_id is null then 0
+        when t.at >= q.period_end then a.quota_amount
+        else greatest(0, a.quota_amount - q.tokens_used - a.quota_held + coalesce((
+          select sum(f.tokens) from freed f where f.grant_id is null and f.of_this_period and f.at <= t.at
+        ), 0))
+      end
+    order by t.at
+    limit 1
+  );
 end;
 $$;
 
 comment on function tollgate.tokens_return_at(tollgate.account, bigint) is
-  'When a user who has too few tokens may have so many: when enough open holds have expired, or a new quota period begins; null where waiting alone does not help.';
+  'When a user who has too few tokens will have so many, if nothing else happens: when enough open holds have expired, or a quota period begins; null where waiting alone does not help.';
 
 create function tollgate.decide(
   p_account tollgate.account, p_tokens bigint, p_mode public.consume_mode, p_tag_id uuid
@@ -532,6 +524,28 @@ $$;
 comment on function tollgate.draws_of(public.token_transfers, public.token_source[]) is
   'The rows of user_token_grants_consume of a transfer.';
 
+create function tollgate.quota_has_lapsed(p_transfer public.token_transfers)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Only what settles an old hold or refunds goes to a period other than its own.
+  return p_transfer.counted_at is not null and exists (
+    select from public.user_quota_usage q
+    where q.user_id = p_transfer.user_id
+      and q.quota_id = p_transfer.quota_id
+      and q.period_start = p_transfer.quota_period_start
+      and q.period_end <= p_transfer.created_at
+  );
+end;
+$$;
+
+comment on function tollgate.quota_has_lapsed(public.token_transfers) is
+  'Whether a transfer used base quota of a period that was over by then.';
+
 create function tollgate.sources_of(p_transfer public.token_transfers)
 returns public.token_source[]
 language plpgsql
@@ -540,16 +554,19 @@ security invoker
 set search_path = ''
 as $$
 declare
+  t constant public.token_transfers := p_transfer;
   v_sources public.token_source[] := '{}';
 begin
-  if p_transfer.base_quota_used <> 0 then
-    v_sources := array[row(null, p_transfer.base_quota_used, p_transfer.quota_left)::public.token_source];
+  if t.base_quota_used <> 0 then
+    v_sources := array[row(
+      null, t.base_quota_used, case when tollgate.quota_has_lapsed(t) then 0 else t.quota_left end
+    )::public.token_source];
   end if;
-  if p_transfer.grants_used <> 0 then
+  if t.grants_used <> 0 then
     v_sources := v_sources || array(
       select row(c.user_token_grants_id, c.token_deduction, c.tokens_left)::public.token_source
       from public.user_token_grants_consume c
-      where c.user_id = p_transfer.user_id and c.transfer_number = p_transfer.transfer_number
+      where c.user_id = t.user_id and c.transfer_number = t.transfer_number
       order by c.position
     );
   end if;
@@ -710,7 +727,8 @@ as $$
 begin
   return hash_record_extended(
     row(
-      'consumption'::text, p_request.tokens, p_request.mode = 'up_to', p_request.tag_id, p_request.metadata
+      'consumption'::text, p_request.tokens, p_request.mode = 'up_to', p_request.tag_id, p_request.unknown_tag,
+      p_request.metadata
     ), 0
   );
 end;
@@ -1012,6 +1030,7 @@ tollgate.decide(tollgate.account, bigint, public.consume_mode, uuid),
 tollgate.split(tollgate.account, tollgate.decision),
 tollgate.book(tollgate.account, public.token_transfers, public.token_source[]),
 tollgate.draws_of(public.token_transfers, public.token_source[]),
+tollgate.quota_has_lapsed(public.token_transfers),
 tollgate.sources_of(public.token_transfers),
 tollgate.sources_json(public.token_source[]),
 tollgate.receipt_of(public.token_transfers, text, bigint, public.token_source[], boolean),

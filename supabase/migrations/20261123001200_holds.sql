@@ -464,9 +464,6 @@ begin
   t.nearest_limit := tollgate.limit_json(
     (tollgate.decide(v_booking.account, 0, 'all_or_nothing', h.tag_id)).nearest_limit
   );
-  if t.base_quota_used > 0 then
-    v_sources[1].tokens_left := t.quota_left;
-  end if;
 
   if p_tokens > h.token_amount then
     v_request.tokens := p_tokens - h.token_amount;
@@ -475,10 +472,14 @@ begin
     v_request.metadata := p_metadata;
     v_excess := tollgate.attempt(v_booking.account, v_request);
     if not (v_excess.receipt).success then
+      -- The hold stays open: the denial shows it so.
+      v_excess := tollgate.attempt(
+        tollgate.account_for(p_project_id, h.user_id, v_found.external_id, h.tag_id, a.at), v_request
+      );
       return row(
         false, p_hold_id, 0, 0, 0, 0, 0, (v_excess.receipt).message, (v_excess.receipt).reason,
         (v_excess.receipt).hint, (v_excess.receipt).shortfall, (v_excess.receipt).retry_at, a.external_id,
-        (v_excess.receipt).quota_left, (v_excess.receipt).grants_left, a.tokens_held + h.token_amount,
+        (v_excess.receipt).quota_left, (v_excess.receipt).grants_left, (v_excess.receipt).tokens_held,
         '[]'::jsonb, (v_excess.receipt).nearest_limit, null, null, p_request_id, false, a.at
       )::public.settlement_receipt;
     end if;
@@ -504,7 +505,9 @@ begin
       case when x.base_quota_used > 0 then array[(v_excess.account).quota] end
     );
   end if;
-  return tollgate.settlement_of(h, t, x, a.external_id, v_sources, v_excess.sources, false);
+  return tollgate.settlement_of(
+    h, t, x, a.external_id, tollgate.sources_of(t), tollgate.sources_of(x), false
+  );
 end;
 $$;
 

@@ -43,11 +43,7 @@ begin
       v_lapsed := v_lapsed + v_sources[i].tokens;
     end if;
   end loop;
-  if exists (
-    select from public.user_quota_usage q
-    where q.user_id = t.user_id and q.quota_id = t.quota_id and q.period_start = t.quota_period_start
-      and q.period_end <= t.created_at
-  ) then
+  if tollgate.quota_has_lapsed(t) then
     v_lapsed := v_lapsed - t.base_quota_used;
   end if;
   select - o.amount - (

@@ -84,7 +84,7 @@ describe("a batch", () => {
   test("leaves the ledger as single calls leave it", async () => {
     const project = await projectWithLimits();
     const user = await project.user("ada", { billingAnchor: "2026-05-01T00:00:00Z" });
-    await user.grant(30, { at });
+    await user.grant(30, { at, expiresAt: "2026-06-01T00:00:00Z" });
     await user.grant(40, { at });
 
     await project.consumeBatch([item("ada", 90), item("ada", 30), item("ada", 45)], { at });

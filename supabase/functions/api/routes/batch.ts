@@ -109,7 +109,7 @@ export const batch: Route = {
     });
     const applied = results.filter(({ success }) => success).length;
     const answer = { results, applied, refused: results.length - applied };
-    const atFault = results.find(({ success, reason }) => !success && true);
+    const atFault = results.find(({ success, reason }) => !success && reason !== "batch_denied");
     if (body.all_or_nothing && atFault) {
       return Response.json(answer, {
         status: statusOfReason(atFault.reason),
