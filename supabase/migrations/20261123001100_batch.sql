@@ -13,11 +13,11 @@ declare
   v_key bigint;
 begin
   -- Sorted, so that no two batches can wait for each other. First those that do not exist yet: who
-  -- waits for one of them has locked none that does.
+  -- waits for one of them has locked none that does. (Counted, as the planner would join `not exists`.)
   for v_key in
     select distinct uuid_hash_extended(i, 0) as key
     from unnest(p_user_ids) i
-    where not exists (select from public.user_usage u where u.user_id = i)
+    where (select count(*) from public.user_usage u where u.user_id = i) = 0
     order by key
   loop
     perform pg_advisory_xact_lock(v_key);
@@ -49,7 +49,8 @@ begin
   end if;
   select jsonb_object_agg(t.name, t.id) into v_tags
   from public.tags t
-  where t.project_id = p_project_id and t.name in (select i ->> 'tag' from jsonb_array_elements(p_items) i);
+  where t.project_id = p_project_id
+    and t.name = any(array(select distinct i ->> 'tag' from jsonb_array_elements(p_items) i));
 
   for v_item in select i from jsonb_array_elements(p_items) i loop
     v_problem := case
@@ -169,15 +170,20 @@ begin
     select
       u.user_id,
       u.external_id,
-      array_agg(u order by u.position) as requests,
-      array_agg(p.transfer) filter (where (p.transfer).user_id is not null) as replays,
-      count((p.transfer).user_id) > 0 or count(distinct u.request_id) < count(u.request_id) as repeats
-    from unnest(v_requests) u
-    left join lateral (
-      select f as transfer from public.token_transfers f
-      where f.user_id = u.user_id and f.request_id = u.request_id
-      limit 1
-    ) p on true
+      array_agg(u.request order by (u.request).position) as requests,
+      array_agg(u.replay) filter (where (u.replay).user_id is not null) as replays,
+      count((u.replay).user_id) > 0
+        or count(distinct (u.request).request_id) < count((u.request).request_id) as repeats
+    from (
+      select
+        f.user_id,
+        f.external_id,
+        f as request,
+        (
+          select p from public.token_transfers p where p.user_id = f.user_id and p.request_id = f.request_id
+        ) as replay
+      from unnest(v_requests) f
+    ) u
     group by u.user_id, u.external_id
     order by u.user_id
   loop

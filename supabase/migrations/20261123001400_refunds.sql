@@ -97,7 +97,10 @@ begin
   end if;
   select * into t from public.token_transfers f
   where f.user_id = p_user_id
-    and (f.transfer_number = p_transfer_number or f.request_id = p_original_request_id);
+    and f.transfer_number = coalesce(p_transfer_number, (
+      select g.transfer_number from public.token_transfers g
+      where g.user_id = p_user_id and g.request_id = p_original_request_id
+    ));
   if not found then
     raise exception using
       errcode = 'TG014',
