@@ -296,9 +296,11 @@ declare
   v_left bigint;
   v_least_left bigint;
   v_frees_at timestamptz;
+  v_requested text := p_tokens;
 begin
   d.tokens := p_tokens;
   if p_mode = 'up_to' then
+    v_requested := 'up to ' || p_tokens;
     d.tokens := least(d.tokens, a.quota_left + a.grants_left);
     foreach l in array a.limits loop
       if l.tag_id is null or l.tag_id = p_tag_id then
@@ -333,7 +335,7 @@ begin
     d.shortfall := d.tokens - greatest(0, v_least_left);
     d.message := format(
       'Limit reached: %s tokens requested, %s of %s per %s left%s',
-      d.tokens, greatest(0, v_least_left), l.max_tokens, substring(l.duration::text from 3), ' for ' || l.tag
+      v_requested, greatest(0, v_least_left), l.max_tokens, substring(l.duration::text from 3), ' for ' || l.tag
     );
     if d.retry_at = 'infinity' then
       d.retry_at := null;
@@ -347,17 +349,17 @@ begin
       and d.tokens <= greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held) + a.grants_left then
       d.reason := 'payment_inactive';
       d.message := format(
-        'Not enough tokens: %s requested, and base quota is closed while payment is %s', d.tokens, a.payment_status
+        'Not enough tokens: %s requested, and base quota is closed while payment is %s', v_requested, a.payment_status
       );
-      d.hint := format('Set payment_status to active once the user has paid, or grant %s tokens.', d.shortfall);
+      d.hint := format('Set payment_status to active once the user has paid, or grant what is lacking (%s).', d.shortfall);
     else
       d.reason := 'insufficient_tokens';
       d.message := format(
-        'Not enough tokens: %s requested, %s left', d.tokens, a.quota_left + a.grants_left
+        'Not enough tokens: %s requested, %s left', v_requested, a.quota_left + a.grants_left
       );
       d.retry_at := tollgate.tokens_return_at(a, d.tokens);
       d.hint := format(
-        'Grant %s tokens%s.', d.shortfall, case when d.retry_at is not null then ', or call again at retry_at' end
+        'Grant what is lacking (%s)%s.', d.shortfall, case when d.retry_at is not null then ', or call again at retry_at' end
       );
     end if;
   end if;

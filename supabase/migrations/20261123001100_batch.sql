@@ -102,7 +102,7 @@ as $$
 begin
   return row(
     false, p_request.tokens, 0, 0, 0, p_message, p_reason, p_hint, 0, null, p_request.external_id,
-    0, 0, 0, '[]'::jsonb, null, null, p_request.request_id, false, clock_timestamp()
+    null, null, null, '[]'::jsonb, null, null, p_request.request_id, false, clock_timestamp()
   )::public.receipt;
 end;
 $$;

@@ -28,6 +28,8 @@ export interface World {
   /** As PostgREST takes a bytea. */
   keyHash: string;
   users: { ada: string; bob: string; idle: string };
+  /** An open hold of ada. */
+  hold: string;
 }
 
 /**
@@ -36,7 +38,6 @@ export interface World {
  */
 export async function createWorld(
   sql: TestSql,
-  _superuser: TestSql,
   { owner, admin, viewer, guest, linked_user, other_user }: Partial<People>,
 ): Promise<World> {
   const project = await Project.create(sql);
@@ -67,6 +68,7 @@ export async function createWorld(
     await project.unknownUser(name).consume(150, { tag: "GPT-4" });
     await project.unknownUser(name).hold(5, { ttl: 86_400 });
   }
+  const { hold_id } = await project.unknownUser("ada").hold(1);
   const [row] = await sql<{ key: string; api_key: string; restriction: string; quota: string }[]>`
     with
       linked_ada as (update tracked_users set auth_user_id = ${
@@ -83,6 +85,7 @@ export async function createWorld(
   await sql`update api_keys set last_used_at = '2999-01-01' where id = ${row!.key}`;
   return {
     ...{ id, emptyProject, tag, spareTag, plan, sparePlan, users },
+    hold: hold_id,
     restriction: row!.restriction,
     spareQuota: row!.quota,
     key: row!.key,

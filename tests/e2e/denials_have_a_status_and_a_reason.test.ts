@@ -27,7 +27,7 @@ test("too few tokens are denied with 402 insufficient_tokens", async () => {
     grants_used: 0,
     message: "Not enough tokens: 101 requested, 100 left",
     reason: "insufficient_tokens",
-    hint: "Grant 1 tokens.",
+    hint: "Grant what is lacking (1).",
     shortfall: 1,
     retry_at: null,
     user_id: "ada",
@@ -52,7 +52,7 @@ test("a denial for want of quota says when the next period begins", async () => 
   expect(status).toBe(402);
   expect(body).toMatchObject({
     reason: "insufficient_tokens",
-    hint: "Grant 1 tokens, or call again at retry_at.",
+    hint: "Grant what is lacking (1), or call again at retry_at.",
     shortfall: 1,
     retry_at: (await tenant.balance("ada")).body.quota_resets_at,
   });

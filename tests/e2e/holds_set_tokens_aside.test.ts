@@ -108,7 +108,7 @@ test("a hold for want of tokens is denied with 402, and changes nothing", async 
     expires_at: null,
     message: "Not enough tokens: 101 requested, 100 left",
     reason: "insufficient_tokens",
-    hint: "Grant 1 tokens.",
+    hint: "Grant what is lacking (1).",
     shortfall: 1,
     retry_at: null,
     user_id: "ada",

@@ -59,7 +59,7 @@ describe("a batch", () => {
     const receipts: object[] = [];
     for (const project of [alone, together]) {
       const user = await project.user("ada", { billingAnchor: "2026-05-01T00:00:00Z" });
-      await user.grant(30, { at });
+      await user.grant(30, { at, expiresAt: "2026-06-01T00:00:00Z" });
       await user.grant(40, { at });
       await user.hold(15, { at });
     }

@@ -56,10 +56,15 @@ test("a check of a request that was applied answers its receipt", async () => {
 test("a check waits for nobody", async () => {
   const user = await userWithLimits();
 
-  await sql.begin(async (tx) => {
-    await user.on(tx).consume(20, { at });
+  const connection = await sql.reserve();
+  try {
+    await connection`begin`;
+    await user.on(connection).consume(20, { at });
     expect(await user.check(20, { at })).toMatchObject({ success: true, transfer_number: 3 });
-  });
+  } finally {
+    await connection`rollback`;
+    connection.release();
+  }
 });
 
 test.each([

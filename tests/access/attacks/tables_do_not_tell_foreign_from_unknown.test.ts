@@ -6,10 +6,9 @@ import { addPeople, createWorld, type World } from "../world.ts";
 // Mallory owns a project of her own and knows every id of another one. Nothing that she is answered
 // may tell her so, and nothing may bring a row of the other project into hers.
 const sql = connectToStack();
-const superuser = connectToStack("superuser");
 const people = await addPeople(sql);
-const theirs = await createWorld(sql, superuser, people);
-const mine = await createWorld(sql, superuser, { owner: people.other_owner });
+const theirs = await createWorld(sql, people);
+const mine = await createWorld(sql, { owner: people.other_owner });
 const mallory = signedIn(await userToken(people.other_owner));
 
 const id = randomUUID;
@@ -17,6 +16,7 @@ const unknown: World = {
   ...{ id: id(), emptyProject: id(), tag: id(), spareTag: id(), restriction: id(), plan: id() },
   ...{ sparePlan: id(), spareQuota: id(), key: id(), keyHash: `\\x${"00".repeat(32)}` },
   users: { ada: id(), bob: id(), idle: id() },
+  hold: `hold_${id().replaceAll("-", "")}_1`,
 };
 
 const limit = { max_tokens: 1, duration: "1 day" };

@@ -36,10 +36,10 @@ const Refusal = Denial.extend({
     "unknown_user",
     "idempotency_mismatch",
     "batch_denied",
-  ]).describe(
-    "Why this item was refused. For the last four reasons shortfall and what is left are not " +
-      "looked up, and 0.",
-  ),
+  ]).describe("Why this item was refused. For the last four nothing is looked up: left is null."),
+  quota_left: Denial.shape.quota_left.nullable(),
+  grants_left: Denial.shape.grants_left.nullable(),
+  tokens_held: Denial.shape.tokens_held.nullable(),
 });
 
 const BatchResult = z.strictObject({

@@ -44,7 +44,7 @@ const HoldDenial = z.strictObject({
     expires_at: null,
     message: "Not enough tokens: 500 requested, 400 left",
     reason: "insufficient_tokens",
-    hint: "Grant 100 tokens, or call again at retry_at.",
+    hint: "Grant what is lacking (100), or call again at retry_at.",
     shortfall: 100,
     retry_at: "2030-02-01T00:00:00+00:00",
     user_id: "user_123",

@@ -90,7 +90,7 @@ const SettlementDenial = z.strictObject({
     grants_used: 0,
     message: "Not enough tokens: 600 requested, 500 left",
     reason: "insufficient_tokens",
-    hint: "Grant 100 tokens.",
+    hint: "Grant what is lacking (100).",
     shortfall: 100,
     retry_at: null,
     user_id: "user_123",
