@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type TestSql, useDatabase } from "../support/database.ts";
 import { Project } from "../support/project.ts";
 
@@ -29,6 +29,7 @@ async function disagreementsAfter(edit: (sql: TestSql) => PromiseLike<unknown>) 
         "token_transfers",
         "user_usage",
         "user_tag_usage",
+        "token_holds",
       ]
     ) {
       await connection`alter table ${connection(table)} disable trigger user`;
@@ -281,4 +282,158 @@ test("a user without a usage row", async () => {
 test("a tag without a usage row", async () => {
   expect(await namesAfter((sql) => sql`delete from user_tag_usage`))
     .toEqual(["usage row of a tag"]);
+});
+
+describe("of holds and refunds", () => {
+  /** Does on top of what is there: a settled, a released and an open hold, and a refund of a part. */
+  async function withHolds(sql: TestSql) {
+    const [project] = await sql<{ id: string }[]>`select id from projects`;
+    const user = (await sql<{ external_id: string }[]>`select external_id from tracked_users`)[0]!;
+    const call = (statement: string) =>
+      sql.unsafe(
+        statement.replaceAll(":user", `'${project!.id}', '${user.external_id}'`)
+          .replaceAll(":project", `'${project!.id}'`),
+      );
+    const at = (time: string) => `'2030-01-16T${time}Z'`;
+    const hold = async (tokens: number, time: string) => {
+      const [row] = await call(`select hold_id from
+        tollgate.hold(:user, ${tokens}, null, 600, null, null, ${at(time)})`);
+      return row!["hold_id"] as string;
+    };
+    const settled = await hold(2, "11:00"); // Transfers 5 and 6.
+    await call(`select tollgate.settle_hold(:project, '${settled}', 1, false, null, null,
+      ${at("11:01")})`);
+    const released = await hold(2, "11:02"); // 7 and 8.
+    await call(`select tollgate.change_hold(:project, '${released}', null, null, ${at("11:03")})`);
+    await hold(8, "11:04"); // 9: 5 of quota and 3 of the second grant.
+    await call(`select tollgate.refund_tokens(:user, 3, null, 6, false, null, null, null,
+      ${at("11:05")})`); // 10: 2 to the second grant, 4 to the first.
+  }
+
+  const namesWith = (edit: (sql: TestSql) => PromiseLike<unknown>) =>
+    namesAfter(async (sql) => {
+      await sql`alter table user_token_grants enable trigger user`;
+      await withHolds(sql);
+      await sql`alter table user_token_grants disable trigger user`;
+      await edit(sql);
+    });
+
+  test("nothing disagrees before an edit", async () => {
+    expect(await namesWith((sql) => sql`select`)).toEqual([]);
+  });
+
+  test.each<[string, string, string[]]>([
+    ["a hold that is gone", "delete from token_holds where transfer_number = 9", [
+      "transfer of a hold",
+    ]],
+    ["a hold that was settled and is gone", "delete from token_holds where transfer_number = 5", [
+      "end of a hold",
+      "transfer of a hold",
+    ]],
+    [
+      "a hold of another time",
+      "update token_holds set created_at = created_at - interval '1 s' where transfer_number = 9",
+      [
+        "transfer of a hold",
+      ],
+    ],
+    [
+      "a hold of another tag",
+      "update token_holds set tag_id = (select id from tags) where transfer_number = 9",
+      [
+        "transfer of a hold",
+      ],
+    ],
+    [
+      "a hold of other tokens than its sources",
+      "update token_holds set token_amount = 7 where transfer_number = 9",
+      [
+        "tokens of a hold",
+      ],
+    ],
+    [
+      "a settled hold that is open again",
+      "update token_holds set ended_by = null where transfer_number = 5",
+      [
+        "end of a hold",
+      ],
+    ],
+    [
+      "a released hold that is open again",
+      "update token_holds set ended_by = null where transfer_number = 7",
+      [
+        "end of a hold",
+      ],
+    ],
+    [
+      "a hold that was ended by another transfer",
+      "update token_holds set ended_by = 4 where transfer_number = 7",
+      [
+        "end of a hold",
+      ],
+    ],
+    [
+      "a hold that was settled for more than it held",
+      "update token_holds set token_amount = 1, sources = array[row(null, 1, 0)::token_source] where transfer_number = 5; update token_transfers set amount = -2, base_quota_used = 2 where transfer_number = 6",
+      [
+        "end of a hold",
+        "tokens used in windows",
+        "tokens used of a quota period",
+      ],
+    ],
+    [
+      "a hold that was settled after it had expired",
+      "update token_holds set expires_at = '2030-01-16T11:00:30Z' where transfer_number = 5",
+      [
+        "end of a hold",
+      ],
+    ],
+    [
+      "an open hold of more than is left of a grant",
+      "update token_holds set token_amount = 105, sources = array[row(null, 5, 0)::token_source, row((sources[2]).grant_id, 100, 0)::token_source] where transfer_number = 9",
+      [
+        "tokens held of a grant",
+      ],
+    ],
+    [
+      "a refund of more than was consumed",
+      "update token_transfers set amount = 18, base_quota_used = -12 where transfer_number = 10",
+      [
+        "tokens refunded of a consumption",
+        "tokens used in windows",
+        "tokens used of a quota period",
+      ],
+    ],
+    [
+      "a refund of something else",
+      "update token_transfers set refers_to = 9 where transfer_number = 10",
+      [
+        "tokens refunded of a consumption",
+      ],
+    ],
+    ["a refund that is gone", "delete from token_transfers where transfer_number = 10", [
+      "bounds of windows",
+      "grants that paid a transfer",
+      "number of transfers",
+      "tokens used in windows",
+    ]],
+    [
+      "a refund that its grants did not get",
+      "delete from user_token_grants_consume where transfer_number = 10",
+      [
+        "grants that paid a transfer",
+        "tokens used of a grant",
+      ],
+    ],
+    [
+      "a release with an amount",
+      "update token_transfers set amount = 1 where transfer_number = 8",
+      [
+        "amount of a transfer",
+      ],
+    ],
+  ])("%s", async (_, edit, names) => {
+    const found = await namesWith((sql) => sql.unsafe(edit));
+    expect([...new Set(found)]).toEqual(names);
+  });
 });
