@@ -55,6 +55,17 @@ test("the backend's snippet consumes tokens", async () => {
   );
 });
 
+test("the snippet that holds first settles for what was used", async () => {
+  const tenant = await Tenant.create({ quota: 5000 });
+  const env = { TOLLGATE_API_KEY: tenant.apiKey };
+
+  expect(run(snippet("hold"), env)).toBe("Charged 1350, returned 2650.\n");
+  expect((await tenant.balance("user_123")).body).toMatchObject({
+    quota_used: 1350,
+    tokens_held: 0,
+  });
+});
+
 test("the client's snippet shows a linked user the balance", async () => {
   const tenant = await Tenant.create({ quota: 800 });
   await tenant.consume("ada", 1);
