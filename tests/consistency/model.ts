@@ -158,7 +158,10 @@ export function settle(
     const charged = consume(account, { ...charge, at: request.at, requestId: null });
     if (!charged.success) {
       rollBack(account, before);
-      return { ...charged, tokensHeld: charged.tokensHeld + hold.tokens };
+      // Later than that there is no hold to settle.
+      const isTooLate = charged.retryAt !== null && charged.retryAt >= hold.expiresAt;
+      const retryAt = isTooLate ? null : charged.retryAt;
+      return { ...charged, ...stateAt(account, request.at), retryAt };
     }
     account.transfers[before + 1]!.refersTo = number;
     return account.answers[before] = {
@@ -325,11 +328,10 @@ function book(
 
 function withLeft(account: Account, draws: Draw[], at: number): Answer["sources"] {
   const { quotaLeft } = stateAt(account, at);
-  return draws.map(({ source, tokens }) => ({
-    source,
-    tokens: Math.abs(tokens),
-    left: source.kind === "quota" ? quotaLeft : spendable(account, source, at),
-  }));
+  return draws.map(({ source, tokens }) => {
+    const left = source.kind === "grant" ? spendable(account, source, at) : quotaLeft;
+    return { source, tokens: Math.abs(tokens), left: source.endsAt <= at ? 0 : left };
+  });
 }
 
 /** The quota periods that are drawn on for the first time. */

@@ -120,15 +120,15 @@ export interface Answer {
   retryAt: number | null;
   /** In the order in which they were drawn on, or given back to. */
   sources: (Draw & { left: number })[];
-  quotaLeft: number;
-  grantsLeft: number;
-  tokensHeld: number;
+  /** These four are null where nothing was decided. */
+  quotaLeft: number | null;
+  grantsLeft: number | null;
+  tokensHeld: number | null;
+  at: number | null;
   /** Any of these: they are equally near. Null: the plan has no restriction for this call. */
   nearest: LimitState[] | null;
   transferNumber: number | null;
   replayed: boolean;
-  /** Null: not decided at any instant. */
-  at: number | null;
   /** That was made. */
   grant: Grant | null;
   /** Of a step of a hold. */

@@ -110,8 +110,9 @@ export class Requests {
     if (dice <= 60 || !account) return newHold;
     if (dice <= 72) return this.#refund(name, account, now);
 
-    const open = model.openHolds(account, now);
-    const holds = random.number() < 0.9 ? open : account.holds.slice(-10);
+    // Open, or only just expired.
+    const current = model.openHolds(account, now - 1);
+    const holds = random.number() < 0.9 ? current : account.holds.slice(-10);
     if (holds.length === 0) return newHold;
     const hold = random.number() < 0.02 ? null : random.pick(holds);
     if (dice <= 78) return { kind: "extend", name, hold, ttl: this.#ttl(), requestId };
@@ -143,8 +144,11 @@ export class Requests {
     const { random } = this;
     const recent = account.transfers.slice(-60);
     const paid = recent.filter(({ type }) => type === "consumption");
-    const original = random.pick(paid.length > 0 && random.number() < 0.95 ? paid : recent);
+    const byMany = paid.filter(({ draws }) => draws.length > 1);
+    const pools = [recent, paid, paid, byMany, byMany].filter((pool) => pool.length > 0);
+    const original = random.pick(random.pick(pools));
     const amount = Math.abs(original.amount);
+    const part = random.integer(1, Math.ceil(amount / 2));
     const lifetime = random.pick([Infinity, DAY, random.integer(SECOND, 60 * DAY)]);
     return {
       kind: "refund",
@@ -154,7 +158,7 @@ export class Requests {
         : random.number() < 0.5
         ? original.requestId ?? original.number
         : original.number,
-      tokens: random.pick([null, 1, amount + 1, random.integer(1, amount + 1)]),
+      tokens: random.pick([null, amount + 1, part, part, part]),
       regrantLapsed: random.number() < 0.4,
       grantEndsAt: now + lifetime,
       requestId: this.#requestId(),
