@@ -123,33 +123,9 @@ $$;
 comment on function tollgate.quota_period_at(timestamptz, public.quota_period, text, timestamptz) is
   'The quota period that an instant lies in, counted from a billing anchor by local clocks: start inclusive, end exclusive. Days that a month lacks become its last day.';
 
-create function tollgate.of_duration(
-  p_duration public.restriction_duration,
-  p_hour anyelement,
-  p_day anyelement,
-  p_week anyelement,
-  p_month anyelement
-)
-returns anyelement
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  return case p_duration
-    when '1 hour' then p_hour when '1 day' then p_day when '1 week' then p_week when '1 month' then p_month
-  end;
-end;
-$$;
-
-comment on function tollgate.of_duration(public.restriction_duration, anyelement, anyelement, anyelement, anyelement) is
-  'Picks the value that belongs to a duration.';
-
 revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.first_instant(timestamp, text),
 tollgate.windows_at(timestamptz, text),
-tollgate.quota_period_at(timestamptz, public.quota_period, text, timestamptz),
-tollgate.of_duration(public.restriction_duration, anyelement, anyelement, anyelement, anyelement)
+tollgate.quota_period_at(timestamptz, public.quota_period, text, timestamptz)
 to tollgate_kernel;

@@ -257,17 +257,19 @@ set search_path = ''
 as $$
 declare
   a tollgate.account;
+  u public.user_usage;
+  g public.user_tag_usage;
   v_limit tollgate.limit_state;
-  v_tag public.user_tag_usage;
+  v_window integer;
   v_grant tollgate.grant_state;
 begin
   select
-    p_user_id, p_external_id, p_project_id, u.id is not null,
-    coalesce(u.billing_anchor, p_at), coalesce(u.payment_status, 'active'), p.time_zone,
+    p_user_id, p_external_id, p_project_id, e.id is not null,
+    coalesce(e.billing_anchor, p_at), coalesce(e.payment_status, 'active'), p.time_zone,
     l.id, l.name, l.plan_type, q.id, q.token_amount, q.period,
     greatest(p_at, s.last_transfer_at), s,
     array(
-      select g from public.user_tag_usage g where g.user_id = p_user_id and g.tag_id = any(p_tag_ids)
+      select f from public.user_tag_usage f where f.user_id = p_user_id and f.tag_id = any(p_tag_ids)
     ),
     array(
       select row(
@@ -285,12 +287,12 @@ begin
     ),
     0, 0,
     array(
-      select row(g.id, g.token_amount - g.tokens_used, g.expires_at)::tollgate.grant_state
-      from public.user_token_grants g
-      where g.user_id = p_user_id
-        and not g.is_spent
-        and coalesce(g.expires_at, 'infinity') > greatest(p_at, s.last_transfer_at)
-      order by coalesce(g.expires_at, 'infinity'), g.created_at, g.id
+      select row(f.id, f.token_amount - f.tokens_used, f.expires_at)::tollgate.grant_state
+      from public.user_token_grants f
+      where f.user_id = p_user_id
+        and not f.is_spent
+        and coalesce(f.expires_at, 'infinity') > greatest(p_at, s.last_transfer_at)
+      order by coalesce(f.expires_at, 'infinity'), f.created_at, f.id
     ),
     0,
     array(
@@ -304,11 +306,11 @@ begin
     0
   into a
   from public.projects p
-  left join public.tracked_users u on u.id = p_user_id
+  left join public.tracked_users e on e.id = p_user_id
   left join public.user_usage s on s.user_id = p_user_id
   -- A lookup by key for ever: joined, the planner may prefer to scan all plans while they are few.
   cross join lateral (
-    select * from public.plans f where f.id = coalesce(u.plan_id, p.default_plan_id) limit 1
+    select * from public.plans f where f.id = coalesce(e.plan_id, p.default_plan_id) limit 1
   ) l
   left join public.plan_quotas q on q.plan_id = l.id and l.plan_type = 'subscription'
   where p.id = p_project_id;
@@ -326,24 +328,18 @@ begin
   for i in 1 .. cardinality(a.tags) loop
     a.tags[i] := tollgate.tag_usage_at(a.tags[i], a.usage);
   end loop;
+  u := a.usage;
   for i in 1 .. cardinality(a.limits) loop
     v_limit := a.limits[i];
-    v_limit.starts_at := tollgate.of_duration(
-      v_limit.duration, (a.usage).hour_start, (a.usage).day_start, (a.usage).week_start, (a.usage).month_start
-    );
-    v_limit.resets_at := tollgate.of_duration(
-      v_limit.duration, (a.usage).hour_end, (a.usage).day_end, (a.usage).week_end, (a.usage).month_end
-    );
+    v_window := case v_limit.duration when '1 hour' then 1 when '1 day' then 2 when '1 week' then 3 else 4 end;
+    v_limit.starts_at := (array[u.hour_start, u.day_start, u.week_start, u.month_start])[v_window];
+    v_limit.resets_at := (array[u.hour_end, u.day_end, u.week_end, u.month_end])[v_window];
     if v_limit.tag_id is null then
-      v_limit.tokens_used := tollgate.of_duration(
-        v_limit.duration, (a.usage).hour_used, (a.usage).day_used, (a.usage).week_used, (a.usage).month_used
-      );
+      v_limit.tokens_used := (array[u.hour_used, u.day_used, u.week_used, u.month_used])[v_window];
     else
-      foreach v_tag in array a.tags loop
-        if v_tag.tag_id = v_limit.tag_id then
-          v_limit.tokens_used := tollgate.of_duration(
-            v_limit.duration, v_tag.hour_used, v_tag.day_used, v_tag.week_used, v_tag.month_used
-          );
+      foreach g in array a.tags loop
+        if g.tag_id = v_limit.tag_id then
+          v_limit.tokens_used := (array[g.hour_used, g.day_used, g.week_used, g.month_used])[v_window];
         end if;
       end loop;
     end if;

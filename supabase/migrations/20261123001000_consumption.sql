@@ -290,7 +290,6 @@ security invoker
 set search_path = ''
 as $$
 declare
-  a constant tollgate.account := p_account;
   d tollgate.decision;
   l tollgate.limit_state;
   v_left bigint;
@@ -301,8 +300,8 @@ begin
   d.tokens := p_tokens;
   if p_mode = 'up_to' then
     v_requested := 'up to ' || p_tokens;
-    d.tokens := least(d.tokens, a.quota_left + a.grants_left);
-    foreach l in array a.limits loop
+    d.tokens := least(d.tokens, p_account.quota_left + p_account.grants_left);
+    foreach l in array p_account.limits loop
       if l.tag_id is null or l.tag_id = p_tag_id then
         d.tokens := least(d.tokens, l.max_tokens - l.tokens_used - l.tokens_held);
       end if;
@@ -311,11 +310,11 @@ begin
   end if;
 
   -- One restriction decides: of those exceeded the last to let this call through, else the nearest.
-  foreach l in array a.limits loop
+  foreach l in array p_account.limits loop
     continue when l.tag_id is not null and l.tag_id is distinct from p_tag_id;
     v_left := l.max_tokens - l.tokens_used - l.tokens_held;
     if v_left < d.tokens then
-      v_frees_at := tollgate.limit_frees_at(a, l, d.tokens);
+      v_frees_at := tollgate.limit_frees_at(p_account, l, d.tokens);
       if d.reason is null or v_frees_at > d.retry_at or v_frees_at = d.retry_at and v_left < v_least_left then
         d.reason := 'restriction_exceeded';
         d.nearest_limit := l;
@@ -328,7 +327,7 @@ begin
     end if;
   end loop;
 
-  d.from_quota := least(d.tokens, a.quota_left);
+  d.from_quota := least(d.tokens, p_account.quota_left);
   d.from_grants := d.tokens - d.from_quota;
   if d.reason is not null then
     l := d.nearest_limit;
@@ -343,21 +342,21 @@ begin
     else
       d.hint := 'Call again at retry_at, or raise the restriction.';
     end if;
-  elsif d.from_grants > a.grants_left then
-    d.shortfall := d.from_grants - a.grants_left;
-    if a.payment_status <> 'active'
-      and d.tokens <= greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held) + a.grants_left then
+  elsif d.from_grants > p_account.grants_left then
+    d.shortfall := d.from_grants - p_account.grants_left;
+    if p_account.payment_status <> 'active'
+      and d.tokens <= greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held) + p_account.grants_left then
       d.reason := 'payment_inactive';
       d.message := format(
-        'Not enough tokens: %s requested, and base quota is closed while payment is %s', v_requested, a.payment_status
+        'Not enough tokens: %s requested, and base quota is closed while payment is %s', v_requested, p_account.payment_status
       );
       d.hint := format('Set payment_status to active once the user has paid, or grant what is lacking (%s).', d.shortfall);
     else
       d.reason := 'insufficient_tokens';
       d.message := format(
-        'Not enough tokens: %s requested, %s left', v_requested, a.quota_left + a.grants_left
+        'Not enough tokens: %s requested, %s left', v_requested, p_account.quota_left + p_account.grants_left
       );
-      d.retry_at := tollgate.tokens_return_at(a, d.tokens);
+      d.retry_at := tollgate.tokens_return_at(p_account, d.tokens);
       d.hint := format(
         'Grant what is lacking (%s)%s.', d.shortfall, case when d.retry_at is not null then ', or call again at retry_at' end
       );
@@ -420,6 +419,10 @@ declare
   v_counted_at constant timestamptz := coalesce(t.counted_at, a.at);
   v_tokens constant bigint := case when t.transaction_type in ('consumption', 'refund') then - t.amount else 0 end;
   v_held bigint := 0;
+  v_hour bigint;
+  v_day bigint;
+  v_week bigint;
+  v_month bigint;
   v_place integer;
   g public.user_tag_usage;
   l tollgate.limit_state;
@@ -454,10 +457,14 @@ begin
   end loop;
   a.tokens_held := a.tokens_held + v_held;
 
-  if v_counted_at >= u.hour_start then u.hour_used := u.hour_used + v_tokens; end if;
-  if v_counted_at >= u.day_start then u.day_used := u.day_used + v_tokens; end if;
-  if v_counted_at >= u.week_start then u.week_used := u.week_used + v_tokens; end if;
-  if v_counted_at >= u.month_start then u.month_used := u.month_used + v_tokens; end if;
+  v_hour := case when v_counted_at >= u.hour_start then v_tokens else 0 end;
+  v_day := case when v_counted_at >= u.day_start then v_tokens else 0 end;
+  v_week := case when v_counted_at >= u.week_start then v_tokens else 0 end;
+  v_month := case when v_counted_at >= u.month_start then v_tokens else 0 end;
+  u.hour_used := u.hour_used + v_hour;
+  u.day_used := u.day_used + v_day;
+  u.week_used := u.week_used + v_week;
+  u.month_used := u.month_used + v_month;
   if t.tag_id is not null then
     v_place := cardinality(a.tags) + 1;
     g := row(
@@ -469,10 +476,10 @@ begin
         g := a.tags[i];
       end if;
     end loop;
-    if v_counted_at >= u.hour_start then g.hour_used := g.hour_used + v_tokens; end if;
-    if v_counted_at >= u.day_start then g.day_used := g.day_used + v_tokens; end if;
-    if v_counted_at >= u.week_start then g.week_used := g.week_used + v_tokens; end if;
-    if v_counted_at >= u.month_start then g.month_used := g.month_used + v_tokens; end if;
+    g.hour_used := g.hour_used + v_hour;
+    g.day_used := g.day_used + v_day;
+    g.week_used := g.week_used + v_week;
+    g.month_used := g.month_used + v_month;
     a.tags[v_place] := g;
   end if;
   for i in 1 .. cardinality(a.limits) loop
@@ -747,38 +754,38 @@ security invoker
 set search_path = ''
 as $$
 declare
-  a constant tollgate.account := p_account;
-  q constant tollgate.request := p_request;
-  d constant tollgate.decision := tollgate.decide(a, q.tokens, q.mode, q.tag_id);
+  d constant tollgate.decision := tollgate.decide(
+    p_account, p_request.tokens, p_request.mode, p_request.tag_id
+  );
   l tollgate.limit_state := d.nearest_limit;
   t public.token_transfers;
   v_sources public.token_source[];
   v_booking tollgate.booking;
 begin
   if d.reason is not null then
-    return row(a, null, null, tollgate.denial_of(a, d, q.tokens, q.request_id))::tollgate.attempt;
+    return row(p_account, null, null, tollgate.denial_of(p_account, d, p_request.tokens, p_request.request_id))::tollgate.attempt;
   end if;
   t.amount := - d.tokens;
   t.transaction_type := 'consumption';
-  t.tag_id := q.tag_id;
+  t.tag_id := p_request.tag_id;
   t.base_quota_used := d.from_quota;
   t.grants_used := d.from_grants;
-  t.request_id := q.request_id;
-  t.request_hash := q.request_hash;
-  t.metadata := q.metadata;
+  t.request_id := p_request.request_id;
+  t.request_hash := p_request.request_hash;
+  t.metadata := p_request.metadata;
   if d.from_quota > 0 then
-    t.quota_id := a.quota_id;
-    t.quota_period_start := (a.quota).period_start;
+    t.quota_id := p_account.quota_id;
+    t.quota_period_start := (p_account.quota).period_start;
   end if;
   l.tokens_used := l.tokens_used + d.tokens;
   t.nearest_limit := tollgate.limit_json(l);
-  v_sources := tollgate.split(a, d);
-  v_booking := tollgate.book(a, t, v_sources);
+  v_sources := tollgate.split(p_account, d);
+  v_booking := tollgate.book(p_account, t, v_sources);
   return row(
     v_booking.account,
     v_booking.transfer,
     v_sources,
-    tollgate.receipt_of(v_booking.transfer, a.external_id, q.tokens, v_sources, false)
+    tollgate.receipt_of(v_booking.transfer, p_account.external_id, p_request.tokens, v_sources, false)
   )::tollgate.attempt;
 end;
 $$;
