@@ -13,7 +13,8 @@ const operations = Number(process.env["TOLLGATE_SOAK"] ?? 1500);
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const DURATIONS: model.Duration[] = ["1 hour", "1 day", "1 week", "1 month"];
-const PERIODS: model.Period[] = ["1 day", "1 week", "1 month", "1 year"];
+/** The last one is the default plan's: quota is there again often. */
+const PERIODS: model.Period[] = ["1 year", "1 month", "1 week", "1 day"];
 /** Their clocks are never changed. */
 const TIME_ZONES = {
   "UTC": 0,

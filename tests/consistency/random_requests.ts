@@ -178,8 +178,11 @@ export class Requests {
     const account = this.accounts.get(name);
     if (!account || this.random.number() < 0.75) return;
     const { restrictions, ...balance } = model.balance(account, now);
+    const quotaFree = (balance.quotaAmount ?? 0) - (balance.quotaUsed ?? 0);
     const amount = this.random.pick([
       balance.tokensLeft,
+      // Also where payment closes the quota.
+      quotaFree - (balance.quotaHeld ?? 0) + balance.grantsLeft,
       balance.tokensSettled,
       balance.quotaLeft,
       ...restrictions.map(({ left }) => left),
