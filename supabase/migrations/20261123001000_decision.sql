@@ -1,0 +1,227 @@
+-- The rules: what a call may take, and from where. Decided in memory, from an account; nothing here reads
+-- or writes a table. Consumptions, batches, holds, checks and excesses are all decided here.
+
+create type public.consume_mode as enum ('all_or_nothing', 'up_to');
+comment on type public.consume_mode is
+  'all_or_nothing: all of the tokens, or a denial. up_to: as many as there are, at least 1, or a denial.';
+
+create type tollgate.decision as (
+  tokens bigint,
+  from_quota bigint,
+  from_grants bigint,
+  nearest_limit tollgate.limit_state,
+  reason text,
+  message text,
+  hint text,
+  shortfall bigint,
+  retry_at timestamptz
+);
+
+comment on type tollgate.decision is
+  'What a request may take, and from where; or, with a reason, why it may not, and what would help.';
+
+create function tollgate.limit_frees_at(
+  p_account tollgate.account, p_limit tollgate.limit_state, p_tokens bigint
+)
+returns timestamptz
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_left bigint := p_limit.max_tokens - p_limit.tokens_used - p_limit.tokens_held;
+  h public.token_holds;
+begin
+  if p_tokens > p_limit.max_tokens then
+    return 'infinity';
+  end if;
+  foreach h in array p_account.holds loop
+    exit when h.expires_at >= p_limit.resets_at;
+    if coalesce(p_limit.tag_id = h.tag_id, p_limit.tag_id is null) and h.created_at >= p_limit.starts_at then
+      v_left := v_left + h.token_amount;
+      if v_left >= p_tokens then
+        return h.expires_at;
+      end if;
+    end if;
+  end loop;
+  return p_limit.resets_at;
+end;
+$$;
+
+comment on function tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint) is
+  'When a restriction has room for so many tokens at the latest: when enough holds have expired, or its window ends; infinity where they are more than it ever allows.';
+
+create function tollgate.tokens_return_at(p_account tollgate.account, p_tokens bigint)
+returns timestamptz
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  a constant tollgate.account := p_account;
+  q constant public.user_quota_usage := a.quota;
+begin
+  -- Tokens come back only when a hold expires or a quota period begins: how many are there then?
+  return (
+    with freed as (
+      select h.expires_at as at, s.grant_id, s.tokens,
+        h.quota_id = q.quota_id and h.quota_period_start = q.period_start as of_this_period
+      from unnest(a.holds) h
+      cross join lateral unnest(h.sources) s
+    )
+    select t.at
+    from (select f.at from freed f union select q.period_end where a.payment_status = 'active') t
+    where p_tokens <= coalesce((
+        select sum(g.tokens_left + coalesce((
+          select sum(f.tokens) from freed f where f.grant_id = g.id and f.at <= t.at
+        ), 0))
+        from unnest(a.grants) g
+        where coalesce(g.expires_at, 'infinity') > t.at
+      ), 0)
+      + case
+        when a.payment_status <> 'active' or a.quota_id is null then 0
+        when t.at >= q.period_end then a.quota_amount
+        else greatest(0, a.quota_amount - q.tokens_used - a.quota_held + coalesce((
+          select sum(f.tokens) from freed f where f.grant_id is null and f.of_this_period and f.at <= t.at
+        ), 0))
+      end
+    order by t.at
+    limit 1
+  );
+end;
+$$;
+
+comment on function tollgate.tokens_return_at(tollgate.account, bigint) is
+  'When a user who has too few tokens will have so many, if nothing else happens: when enough open holds have expired, or a quota period begins; null where waiting alone does not help.';
+
+create function tollgate.decide(
+  p_account tollgate.account, p_tokens bigint, p_mode public.consume_mode, p_tag_id uuid
+)
+returns tollgate.decision
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  d tollgate.decision;
+  l tollgate.limit_state;
+  v_left bigint;
+  v_least_left bigint;
+  v_frees_at timestamptz;
+  v_requested text := p_tokens;
+begin
+  d.tokens := p_tokens;
+  if p_mode = 'up_to' then
+    v_requested := 'up to ' || p_tokens;
+    d.tokens := least(d.tokens, p_account.quota_left + p_account.grants_left);
+    foreach l in array p_account.limits loop
+      if l.tag_id is null or l.tag_id = p_tag_id then
+        d.tokens := least(d.tokens, l.max_tokens - l.tokens_used - l.tokens_held);
+      end if;
+    end loop;
+    d.tokens := greatest(d.tokens, 1);
+  end if;
+
+  -- One restriction decides: of those exceeded the last to let this call through, else the nearest.
+  foreach l in array p_account.limits loop
+    continue when l.tag_id is not null and l.tag_id is distinct from p_tag_id;
+    v_left := l.max_tokens - l.tokens_used - l.tokens_held;
+    if v_left < d.tokens then
+      v_frees_at := tollgate.limit_frees_at(p_account, l, d.tokens);
+      if d.reason is null or v_frees_at > d.retry_at or v_frees_at = d.retry_at and v_left < v_least_left then
+        d.reason := 'restriction_exceeded';
+        d.nearest_limit := l;
+        d.retry_at := v_frees_at;
+        v_least_left := v_left;
+      end if;
+    elsif d.reason is null and (v_least_left is null or v_left < v_least_left) then
+      d.nearest_limit := l;
+      v_least_left := v_left;
+    end if;
+  end loop;
+
+  d.from_quota := least(d.tokens, p_account.quota_left);
+  d.from_grants := d.tokens - d.from_quota;
+  if d.reason is not null then
+    l := d.nearest_limit;
+    d.shortfall := d.tokens - greatest(0, v_least_left);
+    d.message := format(
+      'Limit reached: %s tokens requested, %s of %s per %s left%s',
+      v_requested, greatest(0, v_least_left), l.max_tokens, substring(l.duration::text from 3), ' for ' || l.tag
+    );
+    if d.retry_at = 'infinity' then
+      d.retry_at := null;
+      d.hint := format('Ask for at most %s tokens a call, or raise the restriction.', l.max_tokens);
+    else
+      d.hint := 'Call again at retry_at, or raise the restriction.';
+    end if;
+  elsif d.from_grants > p_account.grants_left then
+    d.shortfall := d.from_grants - p_account.grants_left;
+    if p_account.payment_status <> 'active'
+      and d.tokens <= greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held) + p_account.grants_left then
+      d.reason := 'payment_inactive';
+      d.message := format(
+        'Not enough tokens: %s requested, and base quota is closed while payment is %s', v_requested, p_account.payment_status
+      );
+      d.hint := format('Set payment_status to active once the user has paid, or grant what is lacking (%s).', d.shortfall);
+    else
+      d.reason := 'insufficient_tokens';
+      d.message := format(
+        'Not enough tokens: %s requested, %s left', v_requested, p_account.quota_left + p_account.grants_left
+      );
+      d.retry_at := tollgate.tokens_return_at(p_account, d.tokens);
+      d.hint := format(
+        'Grant what is lacking (%s)%s.', d.shortfall, case when d.retry_at is not null then ', or call again at retry_at' end
+      );
+    end if;
+  end if;
+  return d;
+end;
+$$;
+
+comment on function tollgate.decide(tollgate.account, bigint, public.consume_mode, uuid) is
+  'The rules: restrictions of the plan that are overall or of the tag, then base quota, then grants. All of the tokens, or with mode up_to as many as there are, at least 1.';
+
+create function tollgate.split(p_account tollgate.account, p_decision tollgate.decision)
+returns public.token_source[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_needed bigint := p_decision.from_grants;
+  v_taken bigint;
+  v_sources public.token_source[] := '{}';
+  g tollgate.grant_state;
+begin
+  if p_decision.from_quota > 0 then
+    v_sources := array[
+      row(null, p_decision.from_quota, p_account.quota_left - p_decision.from_quota)::public.token_source
+    ];
+  end if;
+  foreach g in array p_account.grants loop
+    exit when v_needed = 0;
+    v_taken := least(v_needed, g.tokens_left);
+    if v_taken > 0 then
+      v_sources := v_sources || row(g.id, v_taken, g.tokens_left - v_taken)::public.token_source;
+      v_needed := v_needed - v_taken;
+    end if;
+  end loop;
+  return v_sources;
+end;
+$$;
+
+comment on function tollgate.split(tollgate.account, tollgate.decision) is
+  'The sources that pay, in order: base quota, then grants first in, first out by expiry, never-expiring last.';
+
+revoke all on all functions in schema tollgate from public;
+grant execute on function
+tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint),
+tollgate.tokens_return_at(tollgate.account, bigint),
+tollgate.decide(tollgate.account, bigint, public.consume_mode, uuid),
+tollgate.split(tollgate.account, tollgate.decision)
+to tollgate_kernel;

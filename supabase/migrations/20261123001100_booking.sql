@@ -1,0 +1,396 @@
+-- One transfer: the user's calls queue, the account moves on in memory, the rows are written together.
+
+create type tollgate.booking as (account tollgate.account, transfer public.token_transfers);
+
+comment on type tollgate.booking is 'A transfer, and the account after it.';
+
+create function tollgate.lock_user(p_user_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform from public.user_usage u where u.user_id = p_user_id for no key update;
+  if found then
+    return true;
+  end if;
+  -- Of two calls that are the user's first, one waits here, and then finds the user.
+  perform pg_advisory_xact_lock(uuid_hash_extended(p_user_id, 0));
+  perform from public.user_usage u where u.user_id = p_user_id for no key update;
+  return found;
+end;
+$$;
+
+comment on function tollgate.lock_user(uuid) is
+  'Makes a user''s calls queue until the end of the transaction; false where the user does not exist yet. Lock alone, read afterwards: a statement that waited for a lock re-reads only the locked row.';
+
+create function tollgate.book(
+  p_account tollgate.account, p_transfer public.token_transfers, p_sources public.token_source[]
+)
+returns tollgate.booking
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  a tollgate.account := p_account;
+  u public.user_usage := a.usage;
+  t public.token_transfers := p_transfer;
+  v_is_hold constant boolean := t.transaction_type = 'hold';
+  v_counted_at constant timestamptz := coalesce(t.counted_at, a.at);
+  v_tokens constant bigint := case when t.transaction_type in ('consumption', 'refund') then - t.amount else 0 end;
+  v_held bigint := 0;
+  v_hour bigint;
+  v_day bigint;
+  v_week bigint;
+  v_month bigint;
+  v_place integer;
+  g public.user_tag_usage;
+  l tollgate.limit_state;
+  s public.token_source;
+begin
+  u.last_transfer_number := u.last_transfer_number + 1;
+  u.last_transfer_at := a.at;
+
+  foreach s in array p_sources loop
+    if v_is_hold then
+      v_held := v_held + s.tokens;
+    end if;
+    if s.grant_id is not null then
+      for i in 1 .. cardinality(a.grants) loop
+        if a.grants[i].id = s.grant_id then
+          a.grants[i].tokens_left := a.grants[i].tokens_left - s.tokens;
+          a.grants_left := a.grants_left - s.tokens;
+          exit;
+        end if;
+      end loop;
+    elsif t.quota_id = (a.quota).quota_id and t.quota_period_start = (a.quota).period_start then
+      if v_is_hold then
+        a.quota_held := a.quota_held + s.tokens;
+      else
+        a.quota.tokens_used := (a.quota).tokens_used + s.tokens;
+        a.quota.token_amount := greatest((a.quota).token_amount, (a.quota).tokens_used);
+      end if;
+      if a.payment_status = 'active' then
+        a.quota_left := greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held);
+      end if;
+    end if;
+  end loop;
+  a.tokens_held := a.tokens_held + v_held;
+
+  v_hour := case when v_counted_at >= u.hour_start then v_tokens else 0 end;
+  v_day := case when v_counted_at >= u.day_start then v_tokens else 0 end;
+  v_week := case when v_counted_at >= u.week_start then v_tokens else 0 end;
+  v_month := case when v_counted_at >= u.month_start then v_tokens else 0 end;
+  u.hour_used := u.hour_used + v_hour;
+  u.day_used := u.day_used + v_day;
+  u.week_used := u.week_used + v_week;
+  u.month_used := u.month_used + v_month;
+  if t.tag_id is not null then
+    v_place := cardinality(a.tags) + 1;
+    g := row(
+      a.user_id, t.tag_id, u.time_zone, u.hour_start, u.day_start, u.week_start, u.month_start, 0, 0, 0, 0
+    )::public.user_tag_usage;
+    for i in 1 .. cardinality(a.tags) loop
+      if a.tags[i].tag_id = t.tag_id then
+        v_place := i;
+        g := a.tags[i];
+      end if;
+    end loop;
+    g.hour_used := g.hour_used + v_hour;
+    g.day_used := g.day_used + v_day;
+    g.week_used := g.week_used + v_week;
+    g.month_used := g.month_used + v_month;
+    a.tags[v_place] := g;
+  end if;
+  for i in 1 .. cardinality(a.limits) loop
+    l := a.limits[i];
+    if (l.tag_id is null or l.tag_id = t.tag_id) and v_counted_at >= l.starts_at then
+      l.tokens_used := l.tokens_used + v_tokens;
+      l.tokens_held := l.tokens_held + v_held;
+      a.limits[i] := l;
+    end if;
+  end loop;
+  a.usage := u;
+
+  t.user_id := a.user_id;
+  t.transfer_number := u.last_transfer_number;
+  t.base_quota_used := coalesce(t.base_quota_used, 0);
+  t.grants_used := coalesce(t.grants_used, 0);
+  t.quota_left := a.quota_left;
+  t.grants_left := a.grants_left;
+  t.tokens_held := a.tokens_held;
+  t.created_at := a.at;
+  return row(a, t)::tollgate.booking;
+end;
+$$;
+
+comment on function tollgate.book(tollgate.account, public.token_transfers, public.token_source[]) is
+  'Moves an account on by one transfer, in memory, and completes the transfer: its number, its instant, what is left after it.';
+
+create function tollgate.draws_of(p_transfer public.token_transfers, p_sources public.token_source[])
+returns public.user_token_grants_consume[]
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_draws public.user_token_grants_consume[] := '{}';
+  s public.token_source;
+begin
+  foreach s in array p_sources loop
+    if s.grant_id is not null then
+      v_draws := v_draws || row(
+        p_transfer.user_id, p_transfer.transfer_number, s.grant_id, s.tokens, s.tokens_left,
+        p_transfer.created_at, cardinality(v_draws) + 1
+      )::public.user_token_grants_consume;
+    end if;
+  end loop;
+  return v_draws;
+end;
+$$;
+
+comment on function tollgate.draws_of(public.token_transfers, public.token_source[]) is
+  'The rows of user_token_grants_consume of a transfer.';
+
+create function tollgate.quota_has_lapsed(p_transfer public.token_transfers)
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Only what settles an old hold or refunds goes to a period other than its own.
+  return p_transfer.counted_at is not null and exists (
+    select from public.user_quota_usage q
+    where q.user_id = p_transfer.user_id
+      and q.quota_id = p_transfer.quota_id
+      and q.period_start = p_transfer.quota_period_start
+      and q.period_end <= p_transfer.created_at
+  );
+end;
+$$;
+
+comment on function tollgate.quota_has_lapsed(public.token_transfers) is
+  'Whether a transfer used base quota of a period that was over by then.';
+
+create function tollgate.sources_of(p_transfer public.token_transfers)
+returns public.token_source[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  t constant public.token_transfers := p_transfer;
+  v_sources public.token_source[] := '{}';
+begin
+  if t.base_quota_used <> 0 then
+    v_sources := array[row(
+      null, t.base_quota_used, case when tollgate.quota_has_lapsed(t) then 0 else t.quota_left end
+    )::public.token_source];
+  end if;
+  if t.grants_used <> 0 then
+    v_sources := v_sources || array(
+      select row(c.user_token_grants_id, c.token_deduction, c.tokens_left)::public.token_source
+      from public.user_token_grants_consume c
+      where c.user_id = t.user_id and c.transfer_number = t.transfer_number
+      order by c.position
+    );
+  end if;
+  return v_sources;
+end;
+$$;
+
+comment on function tollgate.sources_of(public.token_transfers) is
+  'What paid for a transfer, in the order in which it was drawn on, from the audit trail.';
+
+create function tollgate.sources_json(p_sources public.token_source[])
+returns jsonb
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_json jsonb := '[]';
+  s public.token_source;
+begin
+  foreach s in array p_sources loop
+    if s.grant_id is null then
+      v_json := v_json || jsonb_build_object('type', 'quota', 'tokens', s.tokens, 'left', s.tokens_left);
+    else
+      v_json := v_json
+        || jsonb_build_object('type', 'grant', 'grant_id', s.grant_id, 'tokens', s.tokens, 'left', s.tokens_left);
+    end if;
+  end loop;
+  return v_json;
+end;
+$$;
+
+comment on function tollgate.sources_json(public.token_source[]) is 'Sources as callers see them.';
+
+create function tollgate.refuse_mismatch(p_request_id text)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  raise exception using
+    errcode = 'TG006',
+    message = format('The request id %L was used for another request of this user', p_request_id),
+    hint = 'Repeat a request with exactly the same parameters, or use a new request id.';
+end;
+$$;
+
+comment on function tollgate.refuse_mismatch(text) is
+  'Says that a request id was applied with other parameters, TG006.';
+
+create function tollgate.find_replay(p_user_id uuid, p_request_id text, p_request_hash bigint)
+returns public.token_transfers
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_transfer public.token_transfers;
+begin
+  if p_request_id is null then
+    return null;
+  end if;
+  select * into v_transfer from public.token_transfers t
+  where t.user_id = p_user_id and t.request_id = p_request_id;
+  if found and v_transfer.request_hash is distinct from p_request_hash then
+    perform tollgate.refuse_mismatch(p_request_id);
+  end if;
+  return v_transfer;
+end;
+$$;
+
+comment on function tollgate.find_replay(uuid, text, bigint) is
+  'The transfer to which a request id was applied before, or null. Raises TG006 where it was another request.';
+
+create function tollgate.record(
+  p_transfers public.token_transfers[],
+  p_draws public.user_token_grants_consume[],
+  p_usages public.user_usage[],
+  p_tags public.user_tag_usage[],
+  p_quotas public.user_quota_usage[],
+  p_only_grants_in_force boolean default true
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  q public.user_quota_usage;
+  d public.user_token_grants_consume;
+  n public.user_usage;
+  g public.user_tag_usage;
+begin
+  -- Updates are made row by row, by key: joined to an array, the planner may prefer to scan the table.
+  if p_quotas is not null then
+    foreach q in array p_quotas loop
+      update public.user_quota_usage f
+      set tokens_used = q.tokens_used, token_amount = q.token_amount
+      where f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start;
+      if not found then
+        insert into public.user_quota_usage select q.*;
+      end if;
+    end loop;
+  end if;
+
+  if p_draws is not null then
+    foreach d in array p_draws loop
+      update public.user_token_grants f
+      set
+        tokens_used = f.tokens_used + d.token_deduction,
+        is_spent = (f.tokens_used + d.token_deduction = f.token_amount)
+      where f.user_id = d.user_id and f.id = d.user_token_grants_id
+        and (not p_only_grants_in_force or coalesce(f.expires_at, 'infinity') > d.created_at);
+      if not found then
+        raise exception using
+          errcode = 'serialization_failure',
+          message = 'A grant was ended by hand while this call drew on it',
+          hint = 'Call again; nothing was written.';
+      end if;
+    end loop;
+    insert into public.user_token_grants_consume select * from unnest(p_draws);
+  end if;
+
+  insert into public.token_transfers select * from unnest(p_transfers);
+
+  foreach n in array p_usages loop
+    update public.user_usage f
+    set
+      time_zone = n.time_zone,
+      hour_start = n.hour_start,
+      day_start = n.day_start,
+      week_start = n.week_start,
+      month_start = n.month_start,
+      hour_end = n.hour_end,
+      day_end = n.day_end,
+      week_end = n.week_end,
+      month_end = n.month_end,
+      hour_used = n.hour_used,
+      day_used = n.day_used,
+      week_used = n.week_used,
+      month_used = n.month_used,
+      last_transfer_number = n.last_transfer_number,
+      last_transfer_at = n.last_transfer_at
+    where f.user_id = n.user_id;
+  end loop;
+
+  if p_tags is not null then
+    foreach g in array p_tags loop
+      update public.user_tag_usage f
+      set
+        time_zone = g.time_zone,
+        hour_start = g.hour_start,
+        day_start = g.day_start,
+        week_start = g.week_start,
+        month_start = g.month_start,
+        hour_used = g.hour_used,
+        day_used = g.day_used,
+        week_used = g.week_used,
+        month_used = g.month_used
+      where f.user_id = g.user_id and f.tag_id = g.tag_id;
+      if not found then
+        insert into public.user_tag_usage select g.*;
+      end if;
+    end loop;
+  end if;
+end;
+$$;
+
+comment on function tollgate.record(
+  public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
+  public.user_tag_usage[], public.user_quota_usage[], boolean
+) is
+  'Writes transfers and the running state after them. Refuses with serialization_failure to draw on a grant that has been ended since it was read, but for settling holds, which outlive their grants.';
+
+revoke all on all functions in schema tollgate from public;
+grant execute on function
+tollgate.lock_user(uuid),
+tollgate.book(tollgate.account, public.token_transfers, public.token_source[]),
+tollgate.draws_of(public.token_transfers, public.token_source[]),
+tollgate.quota_has_lapsed(public.token_transfers),
+tollgate.sources_of(public.token_transfers),
+tollgate.sources_json(public.token_source[]),
+tollgate.refuse_mismatch(text),
+tollgate.find_replay(uuid, text, bigint),
+tollgate.record(
+  public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
+  public.user_tag_usage[], public.user_quota_usage[], boolean
+)
+to tollgate_kernel;
