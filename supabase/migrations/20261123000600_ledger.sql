@@ -194,6 +194,7 @@ create table public.token_holds (
   quota_id uuid,
   quota_period_start timestamptz,
   sources public.token_source[] not null,
+  placed_by uuid,
   ended_by bigint,
   expires_at timestamptz not null,
   created_at timestamptz not null,
@@ -216,6 +217,8 @@ comment on column public.token_holds.quota_id is 'The quota that tokens are set 
 comment on column public.token_holds.quota_period_start is 'The period of that quota.';
 comment on column public.token_holds.sources is
   'Where the tokens are set aside, in the order in which settling charges them.';
+comment on column public.token_holds.placed_by is
+  'The signed-in user who placed the hold, who alone of users may end it; empty where a backend did.';
 comment on column public.token_holds.ended_by is
   'Number of the transfer that settled or released the hold; empty while it is open, and for ever where it expired.';
 comment on column public.token_holds.expires_at is

@@ -102,7 +102,9 @@ begin
     perform tollgate.check_request(external_id, 1, p_metadata, p_request_id);
     perform tollgate.lock_user(v_parts[1]::uuid);
     select * into hold from public.token_holds h
-    where h.user_id = v_parts[1]::uuid and h.transfer_number = v_parts[2]::bigint;
+    where h.user_id = v_parts[1]::uuid and h.transfer_number = v_parts[2]::bigint
+      -- Nobody may settle for nothing what a backend set aside for them.
+      and (tollgate.is_trusted() or h.placed_by = tollgate.caller_id());
   end if;
   if hold.user_id is null then
     raise exception using
@@ -114,7 +116,7 @@ end;
 $$;
 
 comment on function tollgate.lock_hold(uuid, text, jsonb, text) is
-  'Finds a hold of the project, and makes its user''s calls queue. Raises TG001, TG008, TG011.';
+  'Finds a hold of the project, and makes its user''s calls queue; for a signed-in user only a hold that this user placed. Raises TG001, TG008, TG011.';
 
 create function tollgate.state_of(p_hold public.token_holds, p_at timestamptz)
 returns public.hold_state
@@ -304,6 +306,7 @@ begin
   h.tag_id := p_tag_id;
   h.quota_id := t.quota_id;
   h.quota_period_start := t.quota_period_start;
+  h.placed_by := case when not tollgate.is_trusted() then tollgate.caller_id() end;
   h.expires_at := t.hold_expires_at;
   h.created_at := t.created_at;
   if not v_exists then

@@ -111,7 +111,7 @@ async function grow() {
     await tx`insert into token_holds
       select ${user
       .id!}, - n, 5, null, null, null, array[row(gen_random_uuid(), 5, 0)::token_source],
-        null, now() - n * interval '1 minute', now() - n * interval '2 minutes'
+        null, null, now() - n * interval '1 minute', now() - n * interval '2 minutes'
       from generate_series(1, ${ROWS}::integer) n`;
     await tx`insert into token_transfers
         (user_id, transfer_number, amount, transaction_type, quota_left, grants_left, tokens_held,

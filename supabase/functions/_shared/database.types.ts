@@ -267,6 +267,7 @@ export type Database = {
           "created_at": string;
           "ended_by": number | null;
           "expires_at": string;
+          "placed_by": string | null;
           "quota_id": string | null;
           "quota_period_start": string | null;
           "sources": (Database["public"]["CompositeTypes"]["token_source"])[];
@@ -280,6 +281,7 @@ export type Database = {
           "created_at": string;
           "ended_by"?: number | null;
           "expires_at": string;
+          "placed_by"?: string | null;
           "quota_id"?: string | null;
           "quota_period_start"?: string | null;
           "sources": (Database["public"]["CompositeTypes"]["token_source"])[];
@@ -292,6 +294,7 @@ export type Database = {
           "created_at"?: string;
           "ended_by"?: number | null;
           "expires_at"?: string;
+          "placed_by"?: string | null;
           "quota_id"?: string | null;
           "quota_period_start"?: string | null;
           "sources"?: (Database["public"]["CompositeTypes"]["token_source"])[];
