@@ -1,4 +1,5 @@
-// npm run bench: what a call of consume_tokens_v2() costs, against the least that any ledger must do.
+// npm run bench: what a call of consume_tokens_v2() costs, against the least that any ledger must do; and
+// what the other calls cost, against one with a request id.
 // Only ratios within one run mean anything: variants take turns, and medians are shown with their
 // spread. TOLLGATE_ROUNDS (default 7) and TOLLGATE_SECONDS (default 2) make it longer or shorter.
 import { readFileSync } from "node:fs";
@@ -123,6 +124,41 @@ async function bench() {
       ["1,000 users", whole(median(spread!.map(perSecond))), ratio(spread!, spread!)],
       ["one hot user", whole(median(hot!.map(perSecond))), ratio(hot!, spread!)],
     ],
+  ));
+
+  const call = `'${ids!.project}', 'grants' || :n, 3, 'GPT-4'`;
+  const batch = (items: number): Workload =>
+    `select count(*) from consume_batch('${ids!.project}', (
+      select jsonb_agg(jsonb_build_object('user_id', 'grants' || (1 + (:n + i) % 1000),
+        'tokens_to_consume', 3, 'tag', 'GPT-4', 'request_id', gen_random_uuid()))
+      from generate_series(1, ${items}) i))`.replaceAll("\n", " ");
+  const others: [name: string, workload: Workload, perCall: number][] = [
+    ["consume", `select consume_tokens(${call}, null, gen_random_uuid()::text)`, 1],
+    ["check", `select check_tokens(${call})`, 1],
+    ["balance", `select * from get_user_balance('${ids!.project}', 'grants' || :n)`, 1],
+    [
+      "hold and settle",
+      `select settle_hold('${ids!.project}', (hold_tokens(${call})).hold_id, 2)`,
+      1,
+    ],
+    ["batch of 100, each item", batch(100), 100],
+    ["batch of 1,000, each item", batch(1000), 1000],
+  ];
+  const taken = await takeTurns(others.map(([, workload]) => workload), 1);
+  const items = taken.map((measurements, index) =>
+    measurements.map(({ perSecond, walPerCall }) => {
+      const perCall = others[index]![2];
+      return { perSecond: perSecond * perCall, walPerCall: walPerCall / perCall };
+    })
+  );
+  console.log(table(
+    ["1 client, with request ids", "a second", "of single consumption", "WAL bytes"],
+    others.map(([name], index) => [
+      name,
+      whole(median(items[index]!.map(perSecond))),
+      ratio(items[index]!, items[0]!),
+      whole(median(items[index]!.map(({ walPerCall }) => walPerCall))),
+    ]),
   ));
   await sql.end();
 }
