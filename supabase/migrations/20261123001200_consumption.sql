@@ -71,7 +71,7 @@ begin
     return 'metadata must be a JSON object';
   elsif p_metadata is not null and octet_length(p_metadata::text) > 16384 then
     return 'metadata must not be longer than 16384 bytes';
-  elsif p_request_id !~ '^[\x20-\x7e]{1,255}$' then
+  elsif char_length(p_request_id) not between 1 and 255 or p_request_id ~ '[^\x20-\x7e]' then
     return 'The request id must have 1 to 255 printable ASCII characters';
   end if;
   return null;
