@@ -133,6 +133,7 @@ export class HostedConnection extends PostgresConnection {
   }
 
   // Stock encodes string arguments of type json or jsonb twice, or not at all: see rest_types.ts.
+  // Others it converts as JavaScript does, so that [1] is an integer and "no" is true.
   override async onPostgrestAST(ast: AnyAST): Promise<AnyAST> {
     const checked = await super.onPostgrestAST(ast);
     const { function: name, args, schema = "public", httpMethod } = checked;
@@ -144,13 +145,10 @@ export class HostedConnection extends PostgresConnection {
     );
     const [fn] = candidates;
     if (!fn || candidates.length > 1) return checked;
-    const encoded = Object.entries(args).map(([argument, value]: [string, unknown]) => {
-      const type = fn.arg_types[fn.arg_names.indexOf(argument)] ?? "";
-      return [
-        argument,
-        typeof value === "string" && /^jsonb?$/.test(type) ? JSON.stringify(value) : value,
-      ];
-    });
+    const encoded = Object.entries(args).map(([argument, value]: [string, unknown]) => [
+      argument,
+      encodeArgument(value, fn.arg_types[fn.arg_names.indexOf(argument)] ?? ""),
+    ]);
     return { ...checked, args: Object.fromEntries(encoded) };
   }
 
@@ -174,6 +172,14 @@ export class HostedConnection extends PostgresConnection {
       message,
     );
   }
+}
+
+/** An argument of a function as PostgREST would hand it to Postgres, whose cast then judges it. */
+function encodeArgument(value: unknown, type: string): unknown {
+  if (/^jsonb?$/.test(type)) return typeof value === "string" ? JSON.stringify(value) : value;
+  const isList = Array.isArray(value) && (type === "ARRAY" || /^_|\[\]$/.test(type));
+  if (value === null || typeof value === "string" || isList) return value;
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 class Refusal extends Error {

@@ -14,8 +14,10 @@ const toJson = (value: unknown) =>
 const asIs = (value: unknown) => value;
 const isoTime = (text: string) => text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
 
-// Stock prints numbers, times and bytea differently from PostgREST, which uses to_json().
+// Stock prints numbers, times and bytea differently from PostgREST, which uses to_json(), and takes
+// any text for a false boolean.
 export const restTypes = {
+  bool: { to: 16, from: [16], serialize: String, parse: (text: string) => text === "t" },
   json: { to: 114, from: [114], serialize: toJson, parse: JSON.parse },
   jsonb: { to: 3802, from: [3802], serialize: toJson, parse: JSON.parse },
   numeric: { to: 1700, from: [1700], serialize: String, parse: Number },
