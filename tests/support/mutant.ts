@@ -28,3 +28,16 @@ export const WITHOUT_USER_LOCK = `
     return found;
   end;
   $$`;
+
+/** A repeated request is applied again. */
+export const WITHOUT_REPLAYS = `
+  create or replace function tollgate.find_replay(
+    p_user_id uuid, p_request_id text, p_request_hash bigint
+  )
+  returns public.token_transfers language plpgsql stable security invoker set search_path = ''
+  as $$
+  begin
+    return null;
+  end;
+  $$;
+  drop index public.idx_token_transfers_request`;
