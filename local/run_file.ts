@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import { errorCode, StackError } from "./errors.ts";
 import { commandLine, endProcess } from "./processes.ts";
@@ -37,13 +37,14 @@ export class RunFile {
   private constructor(path: string) {
     this.#path = path;
     this.#owner = { pid: process.pid, mark: commandLine(process.pid) ?? "" };
-    this.#write("wx");
+    linkSync(this.#draft(), path); // Fails where somebody else has just claimed it.
+    rmSync(this.#draftPath);
     ours.add(path);
   }
 
   add({ pid, mark }: Identity): void {
     this.#children.push({ pid, mark });
-    this.#write("w");
+    renameSync(this.#draft(), this.#path);
   }
 
   remove(): void {
@@ -51,9 +52,15 @@ export class RunFile {
     ours.delete(this.#path);
   }
 
-  #write(flag: "w" | "wx"): void {
+  /** Written aside, so that nobody reads half of it and takes us for gone. */
+  #draft(): string {
     const text = JSON.stringify({ owner: this.#owner, children: this.#children }) + "\n";
-    writeFileSync(this.#path, text, { flag });
+    writeFileSync(this.#draftPath, text);
+    return this.#draftPath;
+  }
+
+  get #draftPath(): string {
+    return `${this.#path}.${process.pid}`;
   }
 }
 
@@ -86,6 +93,6 @@ function read(path: string): z.infer<typeof Run> | undefined {
   try {
     return Run.parse(JSON.parse(text));
   } catch {
-    return undefined; // Cut off while being written: its writer is gone.
+    return undefined; // No run file of ours.
   }
 }
