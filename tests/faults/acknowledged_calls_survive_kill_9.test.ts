@@ -44,7 +44,7 @@ async function startLoad() {
 
 /** Kills the server at a random moment; gives what was acknowledged before, and starts it again. */
 async function crash(load: LoadClient): Promise<number[]> {
-  await load.reach(random.integer(1, 1500));
+  await load.reach(random.integer(1, 500));
   const killed = await server.kill();
   expect(killed).toBeGreaterThan(CLIENTS);
   const acknowledged = await load.stopped();
