@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { type Answer, get, PASSED_ON_TO_THE_DATABASE, post } from "./app.ts";
 
+// What is taken for right, and how mistakes are told. Whatever else is refused is in tests/input.
+
 const CONSUME = { user_id: "user_123", tokens_to_consume: 500 };
 const GRANT = { user_id: "user_123", tokens: 500, grant_type: "bonus" };
 const HOLD = { user_id: "user_123", tokens: 500 };
@@ -45,27 +47,6 @@ describe("a body", () => {
     async (type) => expectPassed(await post("/v1/consume", CONSUME, { "content-type": type })),
   );
 
-  it.each(["", "{", "user_id=u", '{"user_id":"u",}', "undefined"])(
-    "that is not JSON is refused: %j",
-    async (text) => expectRefusal(await post("/v1/consume", text), /not valid JSON/),
-  );
-
-  it("that is not UTF-8 is refused, not guessed at", async () => {
-    const text = '{"user_id":"J\u00f6rg","tokens_to_consume":1}';
-    const latin1 = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    expectRefusal(await post("/v1/consume", new Blob([latin1])), /not valid JSON/);
-  });
-
-  it.each(["null", "[]", "5", '"text"'])(
-    "that is no object is refused: %s",
-    async (text) => expectRefusal(await post("/v1/consume", text), /must be a JSON object/),
-  );
-
-  it("of more than 64 KiB is refused", async () => {
-    const { status, json } = await post("/v1/consume", { ...CONSUME, tag: "a".repeat(65_536) });
-    expect([status, json.error.code]).toEqual([413, "request_too_large"]);
-  });
-
   it.each(["project_id", "balance", "price", "__proto__"])(
     "with the unknown field %s is refused, with the fields there are",
     async (field) => {
@@ -98,42 +79,13 @@ describe("a body", () => {
 });
 
 describe("tokens", () => {
-  const wrong = ["1.5", '"5"', "1e400", "-1", "0", "null", "1000000000000001", "true", "[1]", "{}"];
-
-  it.each(wrong)("%s are refused when consuming", async (tokens) => {
-    const answer = await post("/v1/consume", `{"user_id":"u","tokens_to_consume":${tokens}}`);
-    expectRefusal(answer, "tokens_to_consume must be a whole number from 1 to 1000000000000000");
-    expect(answer.json.error.hint).toContain("without quotes or fraction");
-  });
-
-  it.each(wrong)("%s are refused when granting", async (tokens) => {
-    expectRefusal(
-      await post("/v1/grants", `{"user_id":"u","grant_type":"bonus","tokens":${tokens}}`),
-      "tokens must be a whole number from 1 to 1000000000000000",
-    );
-  });
-
   it.each([1, 1_000_000_000_000_000])("%i are accepted", async (tokens) => {
     expectPassed(await post("/v1/consume", { ...CONSUME, tokens_to_consume: tokens }));
     expectPassed(await post("/v1/grants", { ...GRANT, tokens }));
   });
-
-  it("must be given", async () => {
-    expectRefusal(await post("/v1/consume", { user_id: "u" }), /^tokens_to_consume is required\.$/);
-    expectRefusal(await post("/v1/grants", { ...GRANT, tokens: undefined }), /^tokens is required/);
-  });
 });
 
 describe("text", () => {
-  const wrong: [string, unknown][] = [
-    ["empty", ""],
-    ["256 characters", "a".repeat(256)],
-    ["with a NUL character", "a\0b"],
-    ["with an unpaired surrogate", "a\ud800b"],
-    ["a number", 5],
-    ["an object", {}],
-    ["a list", ["a"]],
-  ];
   const right: [string, string][] = [
     ["1 character", "a"],
     ["a space", " "],
@@ -144,60 +96,13 @@ describe("text", () => {
   ];
 
   for (const field of ["user_id", "tag"]) {
-    it.each(wrong)(`is refused as ${field}: %s`, async (_, value) => {
-      expectRefusal(
-        await post("/v1/consume", { ...CONSUME, [field]: value }),
-        `${field} must be text of 1 to 255 characters`,
-      );
-    });
-
     it.each(right)(`is accepted as ${field}: %s`, async (_, value) => {
       expectPassed(await post("/v1/consume", { ...CONSUME, [field]: value }));
     });
   }
-
-  it("is needed for user_id: null is refused", async () => {
-    expectRefusal(
-      await post("/v1/consume", { ...CONSUME, user_id: null }),
-      /^user_id must be text/,
-    );
-    expectRefusal(
-      await post("/v1/grants", { ...GRANT, user_id: undefined }),
-      /^user_id is required/,
-    );
-  });
 });
 
 describe("metadata", () => {
-  it.each<[string, string, RegExp]>([
-    ["a list", "[]", /must be a JSON object/],
-    ["text", '"a"', /must be a JSON object/],
-    ["false", "false", /must be a JSON object/],
-    ["a NUL character", '{"a":{"b":["\\u0000"]}}', /NUL/],
-    ["a NUL character in a key", '{"a":[{"b\\u0000":1}]}', /NUL/],
-    ["an unpaired surrogate", '{"a":["\\udc00"]}', /surrogate/],
-    ["an infinite number", '{"a":[1e400]}', /number too large to be exact/],
-    ["a number that JSON would round", '{"a":9007199254740993}', /number too large to be exact/],
-    ["33 levels", JSON.stringify(nested(33)), /at most 32 levels deep/],
-    ["thousands of levels", `{"a":${"[".repeat(30_000)}${"]".repeat(30_000)}}`, /32 levels/],
-    ["16385 bytes", JSON.stringify({ a: "x".repeat(16_377) }), /at most 16 KiB/],
-    ["16385 bytes in UTF-8", JSON.stringify({ a: `x${"\u00e9".repeat(8_188)}` }), /at most 16 KiB/],
-  ])("with %s is refused", async (_, metadata, message) => {
-    const consumed = await post(
-      "/v1/consume",
-      `{"user_id":"u","tokens_to_consume":1,"metadata":${metadata}}`,
-    );
-    expectRefusal(consumed, message);
-    expect(consumed.json.error.message).toMatch(/^metadata /);
-    expectRefusal(
-      await post(
-        "/v1/grants",
-        `{"user_id":"u","tokens":1,"grant_type":"bonus","metadata":${metadata}}`,
-      ),
-      message,
-    );
-  });
-
   it.each<[string, unknown]>([
     ["nothing in it", {}],
     ["every kind of value", { a: [1, -1.5, 0.1, "\u{1f600}", true, null, {}] }],
@@ -209,36 +114,10 @@ describe("metadata", () => {
 });
 
 describe("a grant", () => {
-  it.each(["gift", "BONUS", "", null, 1])("of type %j is refused", async (type) => {
-    expectRefusal(
-      await post("/v1/grants", { ...GRANT, grant_type: type }),
-      "grant_type must be one of trial, bonus, purchase, refund, adjustment",
-    );
-  });
-
   it.each(["trial", "bonus", "purchase", "refund", "adjustment"])(
     "of type %s is accepted",
     async (type) => expectPassed(await post("/v1/grants", { ...GRANT, grant_type: type })),
   );
-
-  it.each([
-    "2030-01-31",
-    "2030-01-31T00:00Z",
-    "2030-01-31T00:00:00",
-    "2030-02-30T00:00:00Z",
-    "0000-01-01T00:00:00Z",
-    "2030-01-31T00:00:00+23:00",
-    "2030-01-31T00:00:00.1234567891Z",
-    "tomorrow",
-    "infinity",
-    "",
-    1_900_000_000,
-  ])("that expires at %j is refused", async (time) => {
-    expectRefusal(
-      await post("/v1/grants", { ...GRANT, expires_at: time }),
-      /^expires_at must be an ISO 8601 time with an offset/,
-    );
-  });
 
   it.each([
     "2030-01-31T00:00:00Z",
@@ -268,32 +147,6 @@ describe("a request id", () => {
     expect(answer.headers.get("x-request-id")).toBe(answer.json.error.request_id);
   });
 
-  it("that differs between body and header is refused", async () => {
-    expectRefusal(
-      await post("/v1/consume", { ...CONSUME, request_id: "a" }, { "idempotency-key": "b" }),
-      /Idempotency-Key header and request_id differ/,
-    );
-  });
-
-  const noHeader = ["", "a".repeat(256), "\u00e9"];
-  const noText = ["a\nb", "a\tb", "\x7f", "a\0", "a\ud800", "\u{1f600}", 5, {}, ["a"]];
-
-  it.each(noHeader)("in a header is refused: %j", async (id) => {
-    expectRefusal(
-      await post("/v1/consume", CONSUME, { "idempotency-key": id }),
-      /Idempotency-Key header must be 1 to 255 printable ASCII characters/,
-    );
-  });
-
-  it.each([...noHeader, ...noText])("in a body is refused: %j", async (id) => {
-    for (const [path, body] of Object.entries(BODIES)) {
-      expectRefusal(
-        await post(path, { ...body, request_id: id }),
-        /^request_id must be 1 to 255 printable ASCII characters/,
-      );
-    }
-  });
-
   it.each([" ", "~", "a b", "100%", "a".repeat(255), "\"'\\"])(
     "is accepted: %j, and comes back as it is",
     async (id) => {
@@ -312,24 +165,9 @@ describe("a mode", () => {
     expectPassed(await post("/v1/consume", { ...CONSUME, mode }));
     expectPassed(await post("/v1/check", { ...CONSUME, mode }));
   });
-
-  it.each(["UP_TO", "", null, 1, true])("of %j is refused", async (mode) => {
-    expectRefusal(
-      await post("/v1/consume", { ...CONSUME, mode }),
-      "mode must be one of all_or_nothing, up_to",
-    );
-  });
 });
 
 describe("a hold", () => {
-  it.each([0, 86_401, 1.5, "600", null])("for %j seconds is refused", async (ttl_seconds) => {
-    for (const [path, body] of [["/v1/holds", HOLD], [`${A_HOLD}/extend`, {}]] as const) {
-      const answer = await post(path, { ...body, ttl_seconds });
-      expectRefusal(answer, /^ttl_seconds must be a whole number from 1 to 86400/);
-      expect(answer.json.error.hint).toContain("600 if left out");
-    }
-  });
-
   it.each([1, 86_400, undefined])("for %j seconds is accepted", async (ttl_seconds) => {
     expectPassed(await post("/v1/holds", { ...HOLD, ttl_seconds }));
     expectPassed(await post(`${A_HOLD}/extend`, { ttl_seconds }));
@@ -337,20 +175,6 @@ describe("a hold", () => {
 
   it.each([0, 1e15])("is settled with %i tokens", async (tokens) => {
     expectPassed(await post(`${A_HOLD}/settle`, { tokens }));
-  });
-
-  it.each([-1, 1e15 + 1, 0.5, "1", null])("is not settled with %j tokens", async (tokens) => {
-    expectRefusal(
-      await post(`${A_HOLD}/settle`, { tokens }),
-      "tokens must be a whole number from 0 to 1000000000000000",
-    );
-  });
-
-  it.each(["true", 1, null])("is not settled with allow_excess %j", async (allow_excess) => {
-    expectRefusal(
-      await post(`${A_HOLD}/settle`, { tokens: 1, allow_excess }),
-      "allow_excess must be true or false",
-    );
   });
 
   it("is released and extended without any body", async () => {
@@ -363,25 +187,6 @@ describe("a hold", () => {
   it("is released without a body under the id of the header", async () => {
     const { json } = await post(`${A_HOLD}/release`, "", { "idempotency-key": "r1" });
     expect(json.error.request_id).toBe("r1");
-  });
-
-  it.each([
-    "1",
-    "hold_",
-    `hold_${"0f".repeat(16)}_0`,
-    `hold_${"0f".repeat(16)}_07`,
-    `hold_${"0F".repeat(16)}_7`,
-    `hold_${"0f".repeat(16)}_${"9".repeat(19)}`,
-    `hold_${"0f".repeat(16)}_7%00`,
-    `hold_${"0f".repeat(16)}_7%0a`,
-    "%00",
-    "x".repeat(4000),
-  ])("that cannot be is unknown: %s", async (id) => {
-    for (const [step, body] of [["settle", { tokens: 1 }], ["extend", {}], ["release", {}]]) {
-      const { status, json } = await post(`/v1/holds/${id}/${step}`, body);
-      expect(status).toBe(404);
-      expect(json.error.code).toBe("unknown_hold");
-    }
   });
 });
 
@@ -405,17 +210,6 @@ describe("a refund", () => {
     );
     expect(answer.json.error.hint).toContain("original_request_id");
   });
-
-  it.each<[object, string]>([
-    [{ transfer_number: 0 }, "transfer_number must be a whole number from 1"],
-    [{ transfer_number: "1" }, "transfer_number must be a whole number from 1"],
-    [{ transfer_number: null, original_request_id: "é" }, "original_request_id must be 1 to 255"],
-    [{ tokens: 0 }, "tokens must be a whole number from 1"],
-    [{ regrant_lapsed: "yes" }, "regrant_lapsed must be true or false"],
-    [{ grant_expires_at: "tomorrow" }, "grant_expires_at must be an ISO 8601 time"],
-  ])("with %j is refused", async (change, message) => {
-    expectRefusal(await post("/v1/refunds", { ...REFUND, ...change }), message);
-  });
 });
 
 describe("a batch", () => {
@@ -438,21 +232,6 @@ describe("a batch", () => {
     const answer = await batch([CONSUME, { ...CONSUME, tokens_to_consume: 0 }]);
     expectRefusal(answer, /^items\[1\]\.tokens_to_consume must be a whole number from 1 to/);
     expect(answer.json.error.hint).toContain("without quotes or fraction");
-  });
-
-  it.each<[unknown, string]>([
-    ["text", "items[0] must be an object."],
-    [null, "items[0] must be an object."],
-    [{ ...CONSUME, price: 1 }, '"price" is not a field of items[0].'],
-    [{ tokens_to_consume: 1 }, "items[0].user_id is required."],
-    [{ ...CONSUME, metadata: [] }, "items[0].metadata must be a JSON object."],
-    [{ ...CONSUME, request_id: "é" }, "items[0].request_id must be 1 to 255 printable ASCII"],
-    [{ ...CONSUME, mode: "some" }, "items[0].mode must be one of all_or_nothing, up_to."],
-  ])("with the item %j is refused", async (item, message) => {
-    const answer = await batch([item]);
-    expectRefusal(answer, "");
-    expect(answer.json.error.message).toContain(message);
-    expect(answer.json.error.hint).not.toBe("");
   });
 
   it("is told the fields of an item where one is unknown", async () => {
@@ -494,8 +273,6 @@ describe("a batch", () => {
 });
 
 describe("a user_id in the path", () => {
-  const balanceOf = (id: string) => get(`/v1/users/${id}/balance`);
-
   it.each(["a", "/", "%", "?", "#", "+", " ", "\n", "\u00e9", "\u{1f600}", "\u2028", "..x", "%2F"])(
     "is decoded before its characters are counted: %j",
     async (character) => {
@@ -509,34 +286,10 @@ describe("a user_id in the path", () => {
       }
     },
   );
-
-  it.each(["%", "%zz", "%e9", "a%", "%ED%A0%80", "%C3"])(
-    "with a malformed percent-encoding is refused: %s",
-    async (id) => expectRefusal(await balanceOf(id), /malformed percent-encoding/),
-  );
-
-  it("with a NUL character is refused", async () => {
-    expectRefusal(await balanceOf("a%00"), /user_id must be text/);
-  });
 });
 
 describe("a query parameter", () => {
   const transfers = (query: string) => get(`/v1/users/u/transfers?${query}`);
-
-  it.each(["0", "101", "-1", "1.5", "1e1", "abc", "", "%201", "0x10", "1000"])(
-    "limit=%s is refused",
-    async (limit) =>
-      expectRefusal(
-        await transfers(`limit=${limit}`),
-        "limit must be a whole number from 1 to 100",
-      ),
-  );
-
-  it.each(["0", "-1", "abc", "", "1.5", "1".repeat(16)])(
-    "cursor=%s is refused",
-    async (cursor) =>
-      expectRefusal(await transfers(`cursor=${cursor}`), "cursor must be the next_cursor"),
-  );
 
   it.each(["", "limit=1", "limit=100", "cursor=1", "limit=10&cursor=999999999999999"])(
     "list ?%s is accepted",
