@@ -63,7 +63,7 @@ async function serve(folder: string, { launch }: Supervisor, port?: number): Pro
 
 /** kill -9 for a server and all its children, none of which gets to do anything about it. Returns
  * how many there were, once they are gone. */
-export async function killTree(server: number): Promise<number> {
+async function killTree(server: number): Promise<number> {
   process.kill(server, "SIGSTOP"); // It starts no more children.
   const listed = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" }).stdout;
   const children = listed.trim().split("\n")
