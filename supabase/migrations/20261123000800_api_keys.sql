@@ -78,7 +78,7 @@ begin
   elsif p_expires_at <= clock_timestamp() then
     v_problem := 'expires_at must be in the future';
   elsif p_scopes is null or cardinality(p_scopes) = 0 or array_position(p_scopes, null) is not null then
-    v_problem := 'A key needs at least one of the scopes consume, read, grant, link';
+    v_problem := 'A key needs at least one of the scopes consume, read, grant, link, refund';
   end if;
   if v_problem is not null then
     raise exception using

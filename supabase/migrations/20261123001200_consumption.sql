@@ -69,8 +69,9 @@ begin
     return format('The number of tokens must be a whole number from %s to 1000000000000000', p_minimum);
   elsif p_metadata is not null and jsonb_typeof(p_metadata) <> 'object' then
     return 'metadata must be a JSON object';
-  elsif p_metadata is not null and octet_length(p_metadata::text) > 16384 then
-    return 'metadata must not be longer than 16384 bytes';
+  elsif p_metadata is not null and octet_length(p_metadata::text) > 32768 then
+    -- The API allows 16 KiB without the spaces that Postgres writes between members.
+    return 'metadata must not be longer than 32768 bytes';
   elsif char_length(p_request_id) not between 1 and 255 or p_request_id ~ '[^\x20-\x7e]' then
     return 'The request id must have 1 to 255 printable ASCII characters';
   end if;

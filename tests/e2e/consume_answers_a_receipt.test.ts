@@ -209,3 +209,12 @@ test("up_to takes as many tokens as there are", async () => {
   expect(nothing.status).toBe(402);
   expect(nothing.body).toMatchObject({ tokens_requested: 500, tokens_consumed: 0, shortfall: 1 });
 });
+
+test("metadata of 16 KiB is taken, however many members it has", async () => {
+  const tenant = await Tenant.create({ quota: 100 });
+  // Postgres writes a space after each comma and colon, and so more than was sent.
+  const metadata = { a: Array(8188).fill(1) };
+  expect(JSON.stringify(metadata)).toHaveLength(16 * 1024 - 1);
+
+  expect((await tenant.consume("ada", 1, { metadata })).status).toBe(200);
+});

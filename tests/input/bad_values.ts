@@ -117,14 +117,15 @@ const metadata: Kind = {
   sqlSays: /metadata/,
   bad: [
     ...raw("[]", '["a"]', '"{}"', '"text"', "1", "0", "true", "false", "-1.5"),
-    ["16 KiB and 1 byte", `{"a":${text("x".repeat(16_384 - 7))}}`],
-    ["16 KiB and 1 byte in fewer characters", `{"a":${text(`x${"é".repeat(8_188)}`)}}`],
+    ["32 KiB and 1 byte", `{"a":${text("x".repeat(32_768 - 7))}}`],
     ["a NUL", String.raw`{"a": {"b": ["\u0000"]}}`],
     ["a NUL in a name", String.raw`{"a": [{"b\u0000": 1}]}`],
-    ["3,000 levels", deep(3000)],
   ],
   badInJson: [
+    ["16 KiB and 1 byte", `{"a":${text("x".repeat(16_384 - 7))}}`],
+    ["16 KiB and 1 byte in fewer characters", `{"a":${text(`x${"é".repeat(8_188)}`)}}`],
     ["33 levels", deep(33)],
+    ["3,000 levels", deep(3000)],
     ["33 levels of lists", `{"a": ${"[".repeat(32)}${"]".repeat(32)}}`],
     ["half a surrogate pair", String.raw`{"a": "\udc00"}`],
     ["half a surrogate pair in a name", String.raw`{"\ud83d": 1}`],

@@ -38,7 +38,7 @@ const entryPoints = {
 const amount = "The number of tokens must be a whole number from 1 to 1000000000000000";
 const id = "The external user id must have 1 to 255 characters";
 const object = "metadata must be a JSON object";
-const length = "metadata must not be longer than 16384 bytes";
+const length = "metadata must not be longer than 32768 bytes";
 const request = "The request id must have 1 to 255 printable ASCII characters";
 
 describe.each(["consumption", "grant"] as const)("a %s", (name) => {
@@ -58,9 +58,9 @@ describe.each(["consumption", "grant"] as const)("a %s", (name) => {
     ["metadata that is a text", { metadata: '"chat"' }, object],
     ["metadata that is a number", { metadata: "7" }, object],
     ["metadata that is JSON null", { metadata: "null" }, object],
-    ["metadata of 16385 bytes", { metadata: `{"k": "${"a".repeat(16376)}"}` }, length],
-    ["metadata of 16385 bytes in fewer characters", {
-      metadata: `{"k": "${"é".repeat(8188)}"}`,
+    ["metadata of 32769 bytes", { metadata: `{"k": "${"a".repeat(32760)}"}` }, length],
+    ["metadata of 32769 bytes in fewer characters", {
+      metadata: `{"k": "${"é".repeat(16380)}"}`,
     }, length],
     ["an empty request id", { requestId: "" }, request],
     ["a request id of 256 characters", { requestId: "a".repeat(256) }, request],
@@ -83,7 +83,7 @@ describe.each(["consumption", "grant"] as const)("a %s", (name) => {
     ["a user id of 255 characters", { userId: "a".repeat(255) }],
     ["a user id of 255 emoji", { userId: "🦉".repeat(255) }],
     ["empty metadata", { metadata: "{}" }],
-    ["metadata of 16384 bytes", { metadata: `{"k": "${"a".repeat(16375)}"}` }],
+    ["metadata of 32768 bytes", { metadata: `{"k": "${"a".repeat(32759)}"}` }],
     ["a request id of 1 character", { requestId: "a" }],
     ["a request id of 255 characters", { requestId: "~ ".repeat(127) + "!" }],
   ])("with %s is accepted", async (_, args) => {
