@@ -424,7 +424,7 @@ begin
 
   a := tollgate.account_for(p_project_id, h.user_id, v_found.external_id, h.tag_id, p_at, h.transfer_number);
   perform tollgate.require_open(h, a.at);
-  if p_tokens > h.token_amount and not p_allow_excess then
+  if p_tokens > h.token_amount and p_allow_excess is not true then
     raise exception using
       errcode = 'TG013',
       message = format('The hold has %s tokens, fewer than %s', h.token_amount, p_tokens),

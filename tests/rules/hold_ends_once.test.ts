@@ -105,6 +105,15 @@ describe("settling", () => {
     expect(await user.balance(at)).toMatchObject({ tokens_held: 80 });
   });
 
+  test("more than is held is refused, too, where the caller leaves open whether it may be", async () => {
+    const user = await userWith(100);
+    const { hold_id } = await user.hold(80, { at });
+
+    await expect(
+      sql`select tollgate.settle_hold(${user.project.id}, ${hold_id}, 81, null, null, null, ${at})`,
+    ).rejects.toMatchObject({ code: "TG013" });
+  });
+
   test("with the excess allowed consumes it too, as a transfer of its own", async () => {
     const user = await userWith(100);
     const { hold_id } = await user.hold(80, { at });
