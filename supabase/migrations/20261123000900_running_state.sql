@@ -200,6 +200,21 @@ $$;
 comment on function tollgate.quota_at(tollgate.account) is
   'The current period of the account''s quota and what was used in it, from the last period that was begun.';
 
+create function tollgate.counts_in(p_limit tollgate.limit_state, p_tag_id uuid, p_at timestamptz)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(p_limit.tag_id = p_tag_id, p_limit.tag_id is null) and p_at >= p_limit.starts_at;
+end;
+$$;
+
+comment on function tollgate.counts_in(tollgate.limit_state, uuid, timestamptz) is
+  'Whether tokens of a tag, or of none, that were used or set aside at an instant count in a restriction''s current window.';
+
 create function tollgate.hold_aside(p_account tollgate.account)
 returns tollgate.account
 language plpgsql
@@ -228,8 +243,7 @@ begin
       end if;
     end loop;
     for i in 1 .. cardinality(a.limits) loop
-      if coalesce(a.limits[i].tag_id = h.tag_id, a.limits[i].tag_id is null)
-        and h.created_at >= a.limits[i].starts_at then
+      if tollgate.counts_in(a.limits[i], h.tag_id, h.created_at) then
         a.limits[i].tokens_held := a.limits[i].tokens_held + h.token_amount;
       end if;
     end loop;
@@ -395,6 +409,7 @@ tollgate.count_usage(uuid, uuid, timestamptz, timestamptz, timestamptz, timestam
 tollgate.usage_at(public.user_usage, text, timestamptz),
 tollgate.tag_usage_at(public.user_tag_usage, public.user_usage),
 tollgate.quota_at(tollgate.account),
+tollgate.counts_in(tollgate.limit_state, uuid, timestamptz),
 tollgate.hold_aside(tollgate.account),
 tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint),
 tollgate.limit_json(tollgate.limit_state)

@@ -38,7 +38,7 @@ begin
   end if;
   foreach h in array p_account.holds loop
     exit when h.expires_at >= p_limit.resets_at;
-    if coalesce(p_limit.tag_id = h.tag_id, p_limit.tag_id is null) and h.created_at >= p_limit.starts_at then
+    if tollgate.counts_in(p_limit, h.tag_id, h.created_at) then
       v_left := v_left + h.token_amount;
       if v_left >= p_tokens then
         return h.expires_at;

@@ -108,7 +108,7 @@ begin
   end if;
   for i in 1 .. cardinality(a.limits) loop
     l := a.limits[i];
-    if (l.tag_id is null or l.tag_id = t.tag_id) and v_counted_at >= l.starts_at then
+    if tollgate.counts_in(l, t.tag_id, v_counted_at) then
       l.tokens_used := l.tokens_used + v_tokens;
       l.tokens_held := l.tokens_held + v_held;
       a.limits[i] := l;
@@ -156,6 +156,27 @@ $$;
 
 comment on function tollgate.draws_of(public.token_transfers, public.token_source[]) is
   'The rows of user_token_grants_consume of a transfer.';
+
+create function tollgate.charge_period(p_transfer public.token_transfers)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  update public.user_quota_usage q
+  set
+    tokens_used = q.tokens_used + p_transfer.base_quota_used,
+    token_amount = greatest(q.token_amount, q.tokens_used + p_transfer.base_quota_used)
+  where q.user_id = p_transfer.user_id
+    and q.quota_id = p_transfer.quota_id
+    and q.period_start = p_transfer.quota_period_start;
+end;
+$$;
+
+comment on function tollgate.charge_period(public.token_transfers) is
+  'Charges the quota period of a settlement, or gives it back what a refund returns, though it may be over.';
 
 create function tollgate.quota_has_lapsed(p_transfer public.token_transfers)
 returns boolean
@@ -384,6 +405,7 @@ grant execute on function
 tollgate.lock_user(uuid),
 tollgate.book(tollgate.account, public.token_transfers, public.token_source[]),
 tollgate.draws_of(public.token_transfers, public.token_source[]),
+tollgate.charge_period(public.token_transfers),
 tollgate.quota_has_lapsed(public.token_transfers),
 tollgate.sources_of(public.token_transfers),
 tollgate.sources_json(public.token_source[]),

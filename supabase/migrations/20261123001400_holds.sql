@@ -491,10 +491,7 @@ begin
 
   update public.token_holds f set ended_by = t.transfer_number
   where f.user_id = h.user_id and f.transfer_number = h.transfer_number;
-  update public.user_quota_usage q
-  set tokens_used = q.tokens_used + t.base_quota_used,
-    token_amount = greatest(q.token_amount, q.tokens_used + t.base_quota_used)
-  where q.user_id = t.user_id and q.quota_id = t.quota_id and q.period_start = t.quota_period_start;
+  perform tollgate.charge_period(t);
   perform tollgate.record(
     array[t], tollgate.draws_of(t, v_sources), array[(v_booking.account).usage], (v_booking.account).tags, null, false
   );

@@ -245,9 +245,7 @@ begin
   end if;
   v_booking := tollgate.book(a, t, v_sources);
   t := v_booking.transfer;
-  update public.user_quota_usage q
-  set tokens_used = q.tokens_used + t.base_quota_used
-  where q.user_id = t.user_id and q.quota_id = t.quota_id and q.period_start = t.quota_period_start;
+  perform tollgate.charge_period(t);
   perform tollgate.record(
     array[t], tollgate.draws_of(t, v_sources), array[(v_booking.account).usage], (v_booking.account).tags, null, false
   );
