@@ -256,23 +256,56 @@ $$;
 
 comment on function tollgate.sources_json(public.token_source[]) is 'Sources as callers see them.';
 
-create function tollgate.refuse_mismatch(p_request_id text)
+create type tollgate.mistake as (errcode text, message text, hint text);
+
+comment on type tollgate.mistake is 'A mistake of the caller, raised by a single call and reported by an item of a batch.';
+
+create function tollgate.mistake_of(p_reason text, p_subject text)
+returns tollgate.mistake
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  m tollgate.mistake;
+begin
+  case p_reason
+    when 'unknown_user' then
+      m.errcode := 'TG004';
+      m.message := format('The user %L is not known in this project', p_subject);
+      m.hint := 'Insert the user into tracked_users, or give the project a default plan: then first use creates users.';
+    when 'unknown_tag' then
+      m.errcode := 'TG005';
+      m.message := format('The tag %L is not known in this project', p_subject);
+      m.hint := 'Insert it into tags first; names are case-sensitive.';
+    when 'idempotency_mismatch' then
+      m.errcode := 'TG006';
+      m.message := format('The request id %L was used for another request of this user', p_subject);
+      m.hint := 'Repeat a request with exactly the same parameters, or use a new request id.';
+  end case;
+  return m;
+end;
+$$;
+
+comment on function tollgate.mistake_of(text, text) is
+  'What is said of an unknown user, an unknown tag, or a request id that was another request''s.';
+
+create function tollgate.refuse(p_reason text, p_subject text)
 returns void
 language plpgsql
 immutable
 security invoker
 set search_path = ''
 as $$
+declare
+  m constant tollgate.mistake := tollgate.mistake_of(p_reason, p_subject);
 begin
-  raise exception using
-    errcode = 'TG006',
-    message = format('The request id %L was used for another request of this user', p_request_id),
-    hint = 'Repeat a request with exactly the same parameters, or use a new request id.';
+  raise exception using errcode = m.errcode, message = m.message, hint = m.hint;
 end;
 $$;
 
-comment on function tollgate.refuse_mismatch(text) is
-  'Says that a request id was applied with other parameters, TG006.';
+comment on function tollgate.refuse(text, text) is 'Raises a mistake: TG004, TG005 or TG006.';
 
 create function tollgate.find_replay(p_user_id uuid, p_request_id text, p_request_hash bigint)
 returns public.token_transfers
@@ -290,7 +323,7 @@ begin
   select * into v_transfer from public.token_transfers t
   where t.user_id = p_user_id and t.request_id = p_request_id;
   if found and v_transfer.request_hash is distinct from p_request_hash then
-    perform tollgate.refuse_mismatch(p_request_id);
+    perform tollgate.refuse('idempotency_mismatch', p_request_id);
   end if;
   return v_transfer;
 end;
@@ -409,7 +442,8 @@ tollgate.charge_period(public.token_transfers),
 tollgate.quota_has_lapsed(public.token_transfers),
 tollgate.sources_of(public.token_transfers),
 tollgate.sources_json(public.token_source[]),
-tollgate.refuse_mismatch(text),
+tollgate.mistake_of(text, text),
+tollgate.refuse(text, text),
 tollgate.find_replay(uuid, text, bigint),
 tollgate.record(
   public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],

@@ -118,10 +118,7 @@ begin
     raise exception using
       errcode = 'TG009', message = 'The project is not known', hint = 'Check the project id.';
   end if;
-  raise exception using
-    errcode = 'TG004',
-    message = format('The user %L is not known in this project', p_external_user_id),
-    hint = 'Insert the user into tracked_users, or give the project a default plan: then first use creates users.';
+  perform tollgate.refuse('unknown_user', p_external_user_id);
 end;
 $$;
 
@@ -419,10 +416,7 @@ begin
   end if;
   select t.id into v_id from public.tags t where t.project_id = p_project_id and t.name = p_name;
   if not found then
-    raise exception using
-      errcode = 'TG005',
-      message = format('The tag %L is not known in this project', p_name),
-      hint = 'Insert it into tags first; names are case-sensitive.';
+    perform tollgate.refuse('unknown_tag', p_name);
   end if;
   return v_id;
 end;

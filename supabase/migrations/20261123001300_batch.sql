@@ -92,7 +92,7 @@ $$;
 comment on function tollgate.read_items(uuid, jsonb) is
   'The requests of a batch, in order. Raises TG001, naming the item; an unknown tag is a mistake of its item alone.';
 
-create function tollgate.failure_of(p_request tollgate.request, p_reason text, p_message text, p_hint text)
+create function tollgate.failure_of(p_request tollgate.request, p_reason text, p_mistake tollgate.mistake)
 returns public.receipt
 language plpgsql
 stable
@@ -101,13 +101,13 @@ set search_path = ''
 as $$
 begin
   return row(
-    false, p_request.tokens, 0, 0, 0, p_message, p_reason, p_hint, 0, null, p_request.external_id,
+    false, p_request.tokens, 0, 0, 0, p_mistake.message, p_reason, p_mistake.hint, 0, null, p_request.external_id,
     null, null, null, '[]'::jsonb, null, null, p_request.request_id, false, clock_timestamp()
   )::public.receipt;
 end;
 $$;
 
-comment on function tollgate.failure_of(tollgate.request, text, text, text) is
+comment on function tollgate.failure_of(tollgate.request, text, tollgate.mistake) is
   'The receipt of an item for which a single call would raise an error, or which its batch takes down with it.';
 
 create function tollgate.consume_batch(
@@ -205,9 +205,7 @@ begin
 
       if coalesce(t.request_hash, v_hashes[v_known], q.request_hash) <> q.request_hash then
         r := tollgate.failure_of(
-          q, 'idempotency_mismatch',
-          format('The request id %L was used for another request of this user', q.request_id),
-          'Repeat a request with exactly the same parameters, or use a new request id.'
+          q, 'idempotency_mismatch', tollgate.mistake_of('idempotency_mismatch', q.request_id)
         );
       elsif t.user_id is not null then
         r := tollgate.receipt_of(t, q.external_id, q.tokens, tollgate.sources_of(t), true);
@@ -215,17 +213,9 @@ begin
         r := v_mine[v_known];
         r.replayed := true;
       elsif q.unknown_tag is not null then
-        r := tollgate.failure_of(
-          q, 'unknown_tag',
-          format('The tag %L is not known in this project', q.unknown_tag),
-          'Insert it into tags first; names are case-sensitive.'
-        );
+        r := tollgate.failure_of(q, 'unknown_tag', tollgate.mistake_of('unknown_tag', q.unknown_tag));
       elsif a.user_id is null then
-        r := tollgate.failure_of(
-          q, 'unknown_user',
-          format('The user %L is not known in this project', q.external_id),
-          'Insert the user into tracked_users, or give the project a default plan: then first use creates users.'
-        );
+        r := tollgate.failure_of(q, 'unknown_user', tollgate.mistake_of('unknown_user', q.external_id));
       else
         v_attempt := tollgate.attempt(a, q);
         r := v_attempt.receipt;
@@ -266,8 +256,11 @@ begin
       if v_receipts[i].success and not v_before[i] then
         v_receipts[i] := tollgate.failure_of(
           v_requests[v_positions[i] + 1], 'batch_denied',
-          'Not applied, because another item of the batch was refused',
-          'Correct or leave out the items that were refused, and send the batch again.'
+          row(
+            null,
+            'Not applied, because another item of the batch was refused',
+            'Correct or leave out the items that were refused, and send the batch again.'
+          )::tollgate.mistake
         );
       end if;
     end loop;
@@ -292,6 +285,6 @@ revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.lock_users(uuid[]),
 tollgate.read_items(uuid, jsonb),
-tollgate.failure_of(tollgate.request, text, text, text)
+tollgate.failure_of(tollgate.request, text, tollgate.mistake)
 to tollgate_kernel;
 grant execute on function tollgate.consume_batch(uuid, jsonb, boolean, timestamptz) to authenticated, service_role;
