@@ -4,14 +4,22 @@ create type public.project_role as enum ('viewer', 'admin', 'owner');
 comment on type public.project_role is
   'What a member may do, ascending: viewer reads, admin also manages, owner also manages members.';
 
+create type public.weekday as enum (
+  'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'
+);
+comment on type public.weekday is 'A day of the week, in the order of ISO 8601.';
+
 create table public.projects (
   id uuid primary key default gen_random_uuid(),
   name text not null,
   time_zone text not null default 'UTC',
+  week_start public.weekday not null default 'monday',
+  grace_days smallint not null default 0,
   default_plan_id uuid,
   allow_client_consumption boolean not null default false,
   created_at timestamptz not null default now(),
-  constraint name_has_1_to_100_characters check (char_length(name) between 1 and 100)
+  constraint name_has_1_to_100_characters check (char_length(name) between 1 and 100),
+  constraint grace_is_0_to_90_days check (grace_days between 0 and 90)
 );
 
 comment on table public.projects is 'A tenant: one app that meters its users.';
@@ -19,7 +27,10 @@ comment on column public.projects.id is 'Goes into every call of the public func
 comment on column public.projects.name is 'For people, 1 to 100 characters.';
 comment on column public.projects.created_at is 'When the project was made.';
 comment on column public.projects.time_zone is
-  'IANA name, such as America/New_York. Hours, days, weeks, months and quota periods begin by these clocks.';
+  'IANA name, such as America/New_York. Hours, days, weeks, months and quota periods begin by these clocks, but for users with a zone of their own.';
+comment on column public.projects.week_start is 'The day on which weeks begin.';
+comment on column public.projects.grace_days is
+  'For so many days after payment_status has become past_due a user''s base quota stays open, 0 to 90.';
 comment on column public.projects.default_plan_id is
   'Plan of users that are created by their first consumption or grant. Empty: unknown users are refused.';
 comment on column public.projects.allow_client_consumption is
@@ -50,16 +61,22 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if not exists (select from pg_catalog.pg_timezone_names z where z.name = new.time_zone) then
+  -- EST, CET and the like are in the list as well, but do not say where clocks are changed, and when.
+  if new.time_zone is not null and not exists (
+    select from pg_catalog.pg_timezone_names z
+    where z.name = new.time_zone and (z.name = 'UTC' or z.name ~ '^[A-Z][A-Za-z_]*/')
+  ) then
     raise exception using
       errcode = 'TG001',
       message = format('time_zone %L is not a known time zone', new.time_zone),
-      hint = 'Use an IANA name such as UTC, Europe/Paris or America/New_York; select name from pg_timezone_names lists them.';
+      hint = 'Use an IANA name such as UTC, Europe/Paris or America/New_York, no abbreviation and no offset; select name from pg_timezone_names lists them.';
   end if;
   return new;
 end;
 $$;
 
+comment on function tollgate.check_time_zone() is
+  'Trigger: time_zone is UTC or the name of an area and a place. Raises TG001.';
 revoke all on function tollgate.check_time_zone() from public;
 
 create trigger time_zone_is_known
@@ -195,7 +212,7 @@ for delete to authenticated
 using (project_id in (select tollgate.my_projects('owner')));
 
 revoke all on public.projects, public.project_members from public, anon, authenticated, service_role;
-grant select, update (name, time_zone, default_plan_id, allow_client_consumption)
+grant select, update (name, time_zone, week_start, grace_days, default_plan_id, allow_client_consumption)
 on public.projects to authenticated;
 grant select, insert (project_id, user_id, role), update (role), delete
 on public.project_members to authenticated;

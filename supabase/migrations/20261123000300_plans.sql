@@ -1,16 +1,19 @@
 -- What a user may spend: plans, their base quota, the tags that tokens are spent on, and
--- restrictions per calendar window.
+-- restrictions per window of time.
 
 create type public.plan_type as enum ('subscription', 'pay_as_you_go');
 comment on type public.plan_type is
   'subscription: base quota first, while payment is active, then grants. pay_as_you_go: grants only.';
 
-create type public.quota_period as enum ('1 day', '1 week', '1 month', '1 year');
-comment on type public.quota_period is 'How long a base quota lasts, counted from the user''s billing anchor.';
+create type public.period as enum (
+  '1 hour', '1 day', '1 week', '2 weeks', '1 month', '3 months', '6 months', '1 year'
+);
+comment on type public.period is 'How often something comes again: a base quota, a recurring grant.';
+create type public.quota_anchor as enum ('billing_anchor', 'calendar');
+comment on type public.quota_anchor is
+  'billing_anchor: periods are counted from the user''s billing_anchor. calendar: they are the hours, days, weeks, months, quarters, half-years and years of the calendar.';
 create type public.restriction_type as enum ('tag', 'total');
-comment on type public.restriction_type is 'tag limits one tag, total limits all tokens.';
-create type public.restriction_duration as enum ('1 hour', '1 day', '1 week', '1 month');
-comment on type public.restriction_duration is 'The current calendar hour, day, week (from Monday) or month, by the project''s clocks.';
+comment on type public.restriction_type is 'tag limits one tag, or several together; total limits all tokens.';
 
 -- The largest single amount. Sums of a few thousand of them still are exact in JSON (2^53).
 create domain public.token_amount as bigint
@@ -47,9 +50,16 @@ create table public.plan_quotas (
   id uuid primary key default gen_random_uuid(),
   plan_id uuid not null references public.plans (id) on delete cascade,
   token_amount public.token_amount not null,
-  period public.quota_period not null default '1 month',
+  period public.period not null default '1 month',
+  counted_from public.quota_anchor not null default 'billing_anchor',
+  rollover_max_tokens public.token_amount,
+  rollover_periods smallint,
+  rollover_since timestamptz,
   created_at timestamptz not null default now(),
-  constraint plan_has_one_quota unique (plan_id)
+  constraint plan_has_one_quota unique (plan_id),
+  constraint rollover_has_a_maximum_and_1_to_12_periods check (
+    num_nonnulls(rollover_max_tokens, rollover_periods) in (0, 2) and rollover_periods between 1 and 12
+  )
 );
 
 comment on table public.plan_quotas is 'The base quota of a subscription plan.';
@@ -58,7 +68,15 @@ comment on column public.plan_quotas.plan_id is 'The plan; pay_as_you_go plans i
 comment on column public.plan_quotas.created_at is 'When the quota was made.';
 comment on column public.plan_quotas.token_amount is 'Tokens per period, 0 to 1e15. A change counts at once.';
 comment on column public.plan_quotas.period is
-  'Counted from the user''s billing_anchor. A period once begun runs to its end.';
+  'How often the quota is full again. A period once begun runs to its end.';
+comment on column public.plan_quotas.counted_from is
+  'Whether periods are counted from the user''s billing_anchor, or are those of the calendar.';
+comment on column public.plan_quotas.rollover_max_tokens is
+  'The most that is carried over of what a period left unused, as a grant of type rollover. Empty: nothing is.';
+comment on column public.plan_quotas.rollover_periods is
+  'For how many further periods what was carried over can be spent, 1 to 12.';
+comment on column public.plan_quotas.rollover_since is
+  'Filled when rollover_max_tokens is set: periods that had ended by then carry nothing over.';
 
 create table public.tags (
   id uuid primary key default gen_random_uuid(),
@@ -75,33 +93,91 @@ comment on column public.tags.project_id is 'The project it belongs to, for ever
 comment on column public.tags.name is 'As it appears in API calls, unique in the project, case-sensitive.';
 comment on column public.tags.created_at is 'When the tag was made.';
 
+create function tollgate.date_rollover()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  new.rollover_since := case
+    when new.rollover_max_tokens is null then null
+    when tg_op = 'UPDATE' and old.rollover_max_tokens is not null then old.rollover_since
+    else clock_timestamp()
+  end;
+  return new;
+end;
+$$;
+
+comment on function tollgate.date_rollover() is 'Trigger: remembers since when a quota rolls over.';
+revoke all on function tollgate.date_rollover() from public;
+
+create trigger rollover_is_dated
+before insert or update of rollover_max_tokens, rollover_since on public.plan_quotas
+for each row execute function tollgate.date_rollover();
+
 create table public.plan_restrictions (
   id uuid primary key default gen_random_uuid(),
   plan_id uuid not null references public.plans (id) on delete cascade,
   restriction_type public.restriction_type not null,
   restriction_config jsonb not null,
-  tag_id uuid references public.tags (id) on delete cascade,
+  tag_ids uuid[],
   max_tokens public.token_amount not null default 0,
-  duration public.restriction_duration not null default '1 day',
+  duration interval not null default '1 day',
+  is_rolling boolean not null default false,
+  starts_at timestamptz not null default '-infinity',
+  ends_at timestamptz not null default 'infinity',
+  counter_id uuid not null default gen_random_uuid(),
   created_at timestamptz not null default now(),
-  constraint tag_restriction_has_a_tag check ((restriction_type = 'tag') = (tag_id is not null))
+  constraint tag_restriction_has_tags check ((restriction_type = 'tag') = (tag_ids is not null))
 );
 
--- The hot path reads a plan's restrictions; the second serves the cascade from tags.
+-- The hot path reads a plan's restrictions; the second finds those of a tag that is renamed or deleted.
 create index idx_plan_restrictions_plan on public.plan_restrictions (plan_id);
-create index idx_plan_restrictions_tag on public.plan_restrictions (tag_id);
+create index idx_plan_restrictions_tags on public.plan_restrictions using gin (tag_ids);
 
 comment on table public.plan_restrictions is
-  'A limit of a plan on tokens per calendar hour, day, week or month, overall or for one tag.';
+  'A limit of a plan on tokens per window of time, overall or for some tags.';
 comment on column public.plan_restrictions.id is 'The restriction.';
 comment on column public.plan_restrictions.plan_id is 'The plan whose users it limits.';
-comment on column public.plan_restrictions.restriction_type is 'tag limits one tag, total limits all tokens.';
+comment on column public.plan_restrictions.restriction_type is
+  'tag limits one tag, or several together; total limits all tokens.';
 comment on column public.plan_restrictions.created_at is 'When the restriction was made.';
 comment on column public.plan_restrictions.restriction_config is
-  '{"tag_name": "GPT-4", "max_tokens": 2000, "duration": "1 day"}; without tag_name for type total. Durations: 1 hour, 1 day, 1 week, 1 month.';
-comment on column public.plan_restrictions.tag_id is 'Filled from restriction_config.';
+  '{"tag_name": "GPT-4", "max_tokens": 2000, "duration": "1 day"}. For type total without tag_name; "tag_names": ["GPT-4", "GPT-5"] share one limit; max_tokens 0 forbids. Durations: any whole number of hours, days, weeks or months. Optional: "window": "rolling" for the last 5 hours, say, instead of the current ones; "starts_at" and "ends_at" (ISO 8601) for a limit that is in force only between two instants.';
+comment on column public.plan_restrictions.tag_ids is 'Filled from restriction_config.';
 comment on column public.plan_restrictions.max_tokens is 'Filled from restriction_config.';
 comment on column public.plan_restrictions.duration is 'Filled from restriction_config.';
+comment on column public.plan_restrictions.is_rolling is 'Filled from restriction_config.';
+comment on column public.plan_restrictions.starts_at is 'Filled from restriction_config.';
+comment on column public.plan_restrictions.ends_at is 'Filled from restriction_config.';
+comment on column public.plan_restrictions.counter_id is
+  'Names the count that users keep for it; renewed when what is counted changes, so that they count anew.';
+
+create function tollgate.read_instant(p_text text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  -- Without an offset it would be an instant of whatever zone the session has.
+  if p_text ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)$' then
+    return p_text::timestamptz;
+  end if;
+  return null;
+exception
+  when datetime_field_overflow or invalid_datetime_format then
+    return null;
+end;
+$$;
+
+comment on function tollgate.read_instant(text) is
+  'An instant in ISO 8601 with an offset; null for anything else, also for a date that does not exist.';
+revoke all on function tollgate.read_instant(text) from public;
+grant execute on function tollgate.read_instant(text) to authenticated, service_role;
 
 create function tollgate.read_restriction_config()
 returns trigger
@@ -112,36 +188,61 @@ set search_path = ''
 as $$
 declare
   v_config constant jsonb := new.restriction_config;
+  v_unknown constant jsonb := case when jsonb_typeof(v_config) = 'object' then v_config - array[
+    'tag_name', 'tag_names', 'max_tokens', 'duration', 'window', 'starts_at', 'ends_at'
+  ] end;
+  v_names jsonb := coalesce(v_config -> 'tag_names', jsonb_build_array(v_config -> 'tag_name'));
+  v_duration constant text := v_config ->> 'duration';
+  v_name text;
   v_problem text;
   v_hint text := '{"tag_name": "GPT-4", "max_tokens": 2000, "duration": "1 day"}; leave tag_name out for type total.';
 begin
-  if jsonb_typeof(v_config) is distinct from 'object' then
+  if v_unknown is null then
     v_problem := 'must be a JSON object';
-  elsif v_config - array['tag_name', 'max_tokens', 'duration'] <> '{}' then
-    v_problem := format('has an unknown field %L',
-      (select min(k) from jsonb_object_keys(v_config - array['tag_name', 'max_tokens', 'duration']) k));
+  elsif v_unknown <> '{}' then
+    v_problem := format('has an unknown field %L', (select min(k) from jsonb_object_keys(v_unknown) k));
   elsif jsonb_typeof(v_config -> 'max_tokens') is distinct from 'number'
     or (v_config ->> 'max_tokens')::numeric not between 0 and 1000000000000000
     or (v_config ->> 'max_tokens')::numeric % 1 <> 0 then
     v_problem := 'needs max_tokens, a whole number from 0 to 1000000000000000';
-  elsif v_config ->> 'duration' is null
-    or v_config ->> 'duration' not in ('1 hour', '1 day', '1 week', '1 month') then
-    v_problem := 'needs duration, one of "1 hour", "1 day", "1 week", "1 month"';
-  elsif new.restriction_type = 'total' and v_config ? 'tag_name' then
-    v_problem := 'of type total must not have tag_name';
-    v_hint := 'Use restriction_type tag for one tag, or leave tag_name out.';
-  elsif new.restriction_type = 'tag' and jsonb_typeof(v_config -> 'tag_name') is distinct from 'string' then
-    v_problem := 'of type tag needs tag_name, a text';
+  elsif jsonb_typeof(v_config -> 'duration') is distinct from 'string'
+    or v_duration !~ '^[1-9][0-9]{0,2} (hour|day|week|month)s?$' then
+    v_problem := 'needs duration, 1 to 999 hours, days, weeks or months';
+    v_hint := 'For example "1 hour", "5 hours", "1 day", "2 weeks", "1 month".';
+  elsif coalesce(v_config ->> 'window', 'calendar') not in ('calendar', 'rolling') then
+    v_problem := 'has a window that is neither "calendar" nor "rolling"';
+    v_hint := 'Leave it out for the current hour, day, week or month.';
+  elsif v_config ->> 'window' = 'rolling' and v_duration ~ 'month' then
+    v_problem := 'has a rolling window of months, which have no fixed length';
+    v_hint := 'Use "30 days", or a calendar window.';
+  elsif v_config ? 'starts_at' and tollgate.read_instant(v_config ->> 'starts_at') is null
+    or v_config ? 'ends_at' and tollgate.read_instant(v_config ->> 'ends_at') is null then
+    v_problem := 'needs instants with an offset for starts_at and ends_at, in ISO 8601';
+    v_hint := 'For example "2030-01-31T00:00:00Z"; leave them out for a restriction without end.';
+  elsif tollgate.read_instant(v_config ->> 'starts_at') >= tollgate.read_instant(v_config ->> 'ends_at') then
+    v_problem := 'has an ends_at that is not after starts_at';
+    v_hint := 'Exchange them.';
+  elsif new.restriction_type = 'total' and v_config ?| array['tag_name', 'tag_names'] then
+    v_problem := 'of type total must not have tag_name or tag_names';
+    v_hint := 'Use restriction_type tag for some tags, or leave them out.';
+  elsif new.restriction_type = 'tag' and (
+    v_config ?& array['tag_name', 'tag_names']
+    or jsonb_typeof(v_names) is distinct from 'array'
+    or jsonb_array_length(v_names) not between 1 and 100
+    or jsonb_path_exists(v_names, '$[*] ? (@.type() != "string")')
+  ) then
+    v_problem := 'of type tag needs tag_name, a text, or tag_names, 1 to 100 of them';
   end if;
 
-  new.tag_id := null;
+  new.tag_ids := null;
   if v_problem is null and new.restriction_type = 'tag' then
-    select t.id into new.tag_id
-    from public.plans p
-    join public.tags t on t.project_id = p.project_id and t.name = v_config ->> 'tag_name'
-    where p.id = new.plan_id;
-    if not found then
-      v_problem := format('names tag_name %L, which is not a tag of the plan''s project', v_config ->> 'tag_name');
+    select min(n.name) filter (where t.id is null), array_agg(distinct t.id order by t.id)
+    into v_name, new.tag_ids
+    from jsonb_array_elements_text(v_names) n (name)
+    left join (public.plans p join public.tags t on t.project_id = p.project_id)
+      on p.id = new.plan_id and t.name = n.name;
+    if v_name is not null then
+      v_problem := format('names tag_name %L, which is not a tag of the plan''s project', v_name);
       v_hint := 'Insert it into tags first; names are case-sensitive.';
     end if;
   end if;
@@ -152,7 +253,20 @@ begin
   end if;
 
   new.max_tokens := (v_config ->> 'max_tokens')::numeric::bigint;
-  new.duration := (v_config ->> 'duration')::public.restriction_duration;
+  new.duration := v_duration::interval;
+  new.is_rolling := coalesce(v_config ->> 'window' = 'rolling', false);
+  new.starts_at := coalesce(tollgate.read_instant(v_config ->> 'starts_at'), '-infinity');
+  new.ends_at := coalesce(tollgate.read_instant(v_config ->> 'ends_at'), 'infinity');
+  if tg_op = 'UPDATE' then
+    new.counter_id := case
+      when (old.tag_ids, old.duration::text, old.is_rolling, old.starts_at, old.ends_at)
+        is distinct from (new.tag_ids, new.duration::text, new.is_rolling, new.starts_at, new.ends_at)
+      then gen_random_uuid()
+      else old.counter_id
+    end;
+  else
+    new.counter_id := gen_random_uuid();
+  end if;
   return new;
 end;
 $$;
@@ -165,7 +279,7 @@ create trigger config_is_valid
 before insert or update on public.plan_restrictions
 for each row execute function tollgate.read_restriction_config();
 
-create function tollgate.rename_tag_in_restrictions()
+create function tollgate.follow_tag_in_restrictions()
 returns trigger
 language plpgsql
 volatile
@@ -173,18 +287,32 @@ security invoker
 set search_path = ''
 as $$
 begin
+  delete from public.plan_restrictions r
+  where r.tag_ids @> array[old.id]
+    and not exists (select from public.tags t where t.id = any(r.tag_ids));
   update public.plan_restrictions r
-  set restriction_config = jsonb_set(r.restriction_config, '{tag_name}', to_jsonb(new.name))
-  where r.tag_id = new.id;
+  set restriction_config = r.restriction_config || case
+    when r.restriction_config ? 'tag_name' then jsonb_build_object('tag_name', new.name)
+    else jsonb_build_object('tag_names', (
+      select jsonb_agg(t.name order by t.name) from public.tags t where t.id = any(r.tag_ids)
+    ))
+  end
+  where r.tag_ids @> array[old.id];
   return null;
 end;
 $$;
 
-revoke all on function tollgate.rename_tag_in_restrictions() from public;
+comment on function tollgate.follow_tag_in_restrictions() is
+  'Trigger: restrictions name a tag by its new name, and no more when it is deleted; one that named no other goes with it.';
+revoke all on function tollgate.follow_tag_in_restrictions() from public;
 
 create trigger restrictions_follow_the_name
 after update of name on public.tags
-for each row when (old.name <> new.name) execute function tollgate.rename_tag_in_restrictions();
+for each row when (old.name <> new.name) execute function tollgate.follow_tag_in_restrictions();
+
+create trigger restrictions_follow_the_end
+after delete on public.tags
+for each row execute function tollgate.follow_tag_in_restrictions();
 
 create trigger plan_stays_in_project
 before update of id, project_id on public.plans
@@ -265,7 +393,11 @@ revoke all on public.plans, public.plan_quotas, public.tags, public.plan_restric
 from public, anon, authenticated, service_role;
 grant select, insert (project_id, name, plan_type), update (name, plan_type), delete
 on public.plans to authenticated;
-grant select, insert (plan_id, token_amount, period), update (token_amount, period), delete
+grant
+  select,
+  insert (plan_id, token_amount, period, counted_from, rollover_max_tokens, rollover_periods),
+  update (token_amount, period, counted_from, rollover_max_tokens, rollover_periods),
+  delete
 on public.plan_quotas to authenticated;
 grant select, insert (project_id, name), update (name), delete
 on public.tags to authenticated;

@@ -1,8 +1,57 @@
 -- End users of an app, known by the app's own id for them.
 
-create type public.payment_status as enum ('active', 'past_due', 'canceled');
+create type public.payment_status as enum ('trial', 'active', 'past_due', 'paused', 'canceled');
 comment on type public.payment_status is
-  'Only active opens the base quota of a subscription; grants can be spent in any status.';
+  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until; paused closes it. Grants can be spent in any status.';
+
+create function tollgate.quota_is_open(
+  p_status public.payment_status, p_open_until timestamptz, p_at timestamptz
+)
+returns boolean
+language plpgsql
+immutable
+parallel safe
+security invoker
+set search_path = ''
+as $$
+begin
+  return case p_status
+    when 'active' then true
+    when 'trial' then coalesce(p_at < p_open_until, true)
+    when 'paused' then false
+    else coalesce(p_at < p_open_until, false)
+  end;
+end;
+$$;
+
+comment on function tollgate.quota_is_open(public.payment_status, timestamptz, timestamptz) is
+  'Whether the base quota can be spent at an instant. A trial without an end is open; past_due and canceled without one are closed.';
+revoke all on function tollgate.quota_is_open(public.payment_status, timestamptz, timestamptz) from public;
+grant execute on function tollgate.quota_is_open(public.payment_status, timestamptz, timestamptz)
+to authenticated, service_role, tollgate_kernel;
+
+create function tollgate.computed_uuid(p_seed bytea)
+returns uuid
+language plpgsql
+immutable
+strict
+parallel safe
+security invoker
+set search_path = ''
+as $$
+declare
+  v_id bytea := substring(sha256(p_seed) from 1 for 16);
+begin
+  v_id := set_byte(v_id, 6, (get_byte(v_id, 6) & 15) | 128);
+  v_id := set_byte(v_id, 8, (get_byte(v_id, 8) & 63) | 128);
+  return encode(v_id, 'hex')::uuid;
+end;
+$$;
+
+comment on function tollgate.computed_uuid(bytea) is
+  'The first 16 bytes of SHA-256 as a version 8 uuid (RFC 9562, 5.8): the same for the same seed, so that what it names is made once.';
+revoke all on function tollgate.computed_uuid(bytea) from public;
+grant execute on function tollgate.computed_uuid(bytea) to authenticated, service_role, tollgate_kernel;
 
 create function tollgate.tracked_user_id(p_project_id uuid, p_external_id text)
 returns uuid
@@ -13,13 +62,8 @@ parallel safe
 security invoker
 set search_path = ''
 as $$
-declare
-  v_id bytea := substring(
-    sha256(uuid_send(p_project_id) || convert_to(p_external_id, 'UTF8')) from 1 for 16);
 begin
-  v_id := set_byte(v_id, 6, (get_byte(v_id, 6) & 15) | 128);
-  v_id := set_byte(v_id, 8, (get_byte(v_id, 8) & 63) | 128);
-  return encode(v_id, 'hex')::uuid;
+  return tollgate.computed_uuid(uuid_send(p_project_id) || convert_to(p_external_id, 'UTF8'));
 end;
 $$;
 
@@ -33,21 +77,32 @@ create table public.tracked_users (
   project_id uuid not null references public.projects (id),
   external_id text not null,
   plan_id uuid not null,
+  plan_since timestamptz not null default '-infinity',
+  next_plan_id uuid,
+  next_plan_at timestamptz,
   payment_status public.payment_status not null default 'active',
+  quota_open_until timestamptz,
+  quota_open_since timestamptz not null default '-infinity',
   billing_anchor timestamptz not null default now(),
+  time_zone text,
   auth_user_id uuid references auth.users (id) on delete set null,
   created_at timestamptz not null default now(),
   constraint id_is_computed_from_project_and_external_id
   check (id = tollgate.tracked_user_id(project_id, external_id)),
   constraint external_id_has_1_to_255_characters check (char_length(external_id) between 1 and 255),
   constraint plan_belongs_to_project foreign key (plan_id, project_id)
-  references public.plans (id, project_id)
+  references public.plans (id, project_id),
+  constraint next_plan_belongs_to_project foreign key (next_plan_id, project_id)
+  references public.plans (id, project_id),
+  constraint next_plan_has_an_instant check ((next_plan_id is null) = (next_plan_at is null))
 );
 
 -- Owners look users up by their own id for them. Uniqueness follows from the computed id.
 create index idx_tracked_users_project_external on public.tracked_users (project_id, external_id);
 -- Which users are on a plan; also serves the foreign key when a plan is deleted.
 create index idx_tracked_users_plan on public.tracked_users (plan_id, project_id);
+create index idx_tracked_users_next_plan on public.tracked_users (next_plan_id, project_id)
+where next_plan_id is not null;
 -- A signed-in end user finds the own row; also serves the foreign key to auth.users.
 create index idx_tracked_users_auth_user on public.tracked_users (auth_user_id)
 where auth_user_id is not null;
@@ -58,10 +113,20 @@ comment on column public.tracked_users.created_at is 'When the user was first se
 comment on column public.tracked_users.id is 'Computed from project_id and external_id: leave it as it is.';
 comment on column public.tracked_users.external_id is 'The app''s own id for the user, 1 to 255 characters.';
 comment on column public.tracked_users.plan_id is 'Leave empty for the project''s default plan.';
+comment on column public.tracked_users.plan_since is 'Since when the user is on the plan; filled.';
+comment on column public.tracked_users.next_plan_id is
+  'The plan from next_plan_at on, by itself: see change_user(). Empty: plan_id goes on.';
+comment on column public.tracked_users.next_plan_at is 'When the next plan takes effect.';
 comment on column public.tracked_users.payment_status is
-  'Only active opens the base quota of a subscription; grants can be spent in any status.';
+  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until; paused closes it. Grants can be spent in any status.';
+comment on column public.tracked_users.quota_open_until is
+  'Until when trial, past_due or canceled leave the base quota open. Filled with the grace time of the project when payment_status becomes past_due.';
+comment on column public.tracked_users.quota_open_since is
+  'Since when the base quota has been open without a break, as far as payment goes; filled.';
 comment on column public.tracked_users.billing_anchor is
   'Quota periods are counted from this instant. A change takes effect when the current period ends.';
+comment on column public.tracked_users.time_zone is
+  'IANA name, such as Asia/Tokyo, if the user''s windows and periods go by other clocks than the project''s.';
 comment on column public.tracked_users.auth_user_id is
   'The auth.users row that may see this user''s balance and transfers, if any: see link_user().';
 
@@ -93,6 +158,14 @@ create trigger id_and_plan_are_filled
 before insert on public.tracked_users
 for each row execute function tollgate.prepare_tracked_user();
 
+create trigger new_time_zone_is_known
+before insert on public.tracked_users
+for each row when (new.time_zone is not null) execute function tollgate.check_time_zone();
+
+create trigger time_zone_is_known
+before update of time_zone on public.tracked_users
+for each row when (new.time_zone <> coalesce(old.time_zone, '')) execute function tollgate.check_time_zone();
+
 create trigger identity_is_fixed
 before update of id, project_id, external_id on public.tracked_users
 for each row when ((old.id, old.project_id, old.external_id) <> (new.id, new.project_id, new.external_id))
@@ -117,9 +190,22 @@ for delete to authenticated using (project_id in (select tollgate.my_projects('a
 revoke all on public.tracked_users from public, anon, authenticated, service_role;
 grant
   select,
-  insert (project_id, external_id, plan_id, payment_status, billing_anchor),
-  update (plan_id, payment_status, billing_anchor),
+  insert (
+    project_id, external_id, plan_id, next_plan_id, next_plan_at, payment_status, quota_open_until,
+    billing_anchor, time_zone
+  ),
+  update (
+    plan_id, next_plan_id, next_plan_at, payment_status, quota_open_until, billing_anchor, time_zone
+  ),
   delete
 on public.tracked_users to authenticated;
 grant select, insert, update, delete on public.tracked_users to service_role;
-grant select, insert, delete on public.tracked_users to tollgate_kernel;
+grant
+  select,
+  insert,
+  update (
+    plan_id, plan_since, next_plan_id, next_plan_at, payment_status, quota_open_until, quota_open_since,
+    billing_anchor, time_zone
+  ),
+  delete
+on public.tracked_users to tollgate_kernel;

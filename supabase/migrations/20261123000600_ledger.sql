@@ -8,11 +8,13 @@
 -- short check each: Postgres parses every check anew for every statement, and one that said all that
 -- verify_ledger() says about a transfer took a tenth of a call.
 
-create type public.grant_type as enum ('trial', 'bonus', 'purchase', 'refund', 'adjustment');
+create type public.grant_type as enum ('trial', 'bonus', 'purchase', 'refund', 'adjustment', 'rollover');
 comment on type public.grant_type is 'Why tokens are given.';
-create type public.transaction_type as enum ('grant', 'consumption', 'hold', 'extension', 'release', 'refund');
+create type public.transaction_type as enum (
+  'grant', 'consumption', 'hold', 'extension', 'release', 'refund', 'void', 'account_change'
+);
 comment on type public.transaction_type is
-  'grant adds tokens, consumption takes them (also when it settles a hold), refund gives some back; hold, extension and release only set tokens aside or free them.';
+  'grant adds tokens, consumption takes them (also when it settles a hold), refund gives some back, void ends a grant and takes its rest; hold, extension and release only set tokens aside or free them; account_change moves none: it says what changed of plan, payment, anchor or zone.';
 
 create type public.token_source as (grant_id uuid, tokens bigint, tokens_left bigint);
 comment on type public.token_source is
@@ -25,7 +27,14 @@ create table public.user_token_grants (
   tokens_used bigint not null default 0,
   is_spent boolean not null default false,
   grant_type public.grant_type not null,
+  effective_at timestamptz,
   expires_at timestamptz,
+  voided_at timestamptz,
+  priority smallint not null default 50,
+  tag_ids uuid[],
+  cost_basis bigint,
+  cost_currency text,
+  recurring_grant_id uuid,
   refund_of bigint,
   request_id text,
   metadata jsonb,
@@ -36,16 +45,17 @@ create table public.user_token_grants (
   )
 )
 with (fillfactor = 80);
+-- What else must hold of a grant is checked by a trigger, once: a CHECK is parsed for every update.
 
 -- FIFO order of what can still be spent. Spent grants leave it and expired ones are skipped by
 -- its range, so a call costs the same with any history. is_spent changes once in a grant's
 -- life: an index on tokens_used itself would end heap-only updates.
 create index idx_user_token_grants_expires
-on public.user_token_grants (user_id, coalesce(expires_at, 'infinity'), created_at, id)
+on public.user_token_grants (user_id, coalesce(voided_at, expires_at, 'infinity'), created_at, id)
 where not is_spent;
 
 comment on table public.user_token_grants is
-  'Tokens given to a user. Inserting a row books its transfer; spent first in, first out by expiry.';
+  'Tokens given to a user. Inserting a row books its transfer; spent by priority, then first in, first out by expiry.';
 comment on column public.user_token_grants.user_id is
   'The user who may spend the tokens, a row of tracked_users. Fixed.';
 comment on column public.user_token_grants.id is 'The grant.';
@@ -58,6 +68,19 @@ comment on column public.user_token_grants.tokens_used is 'Tokens spent so far; 
 comment on column public.user_token_grants.is_spent is 'Whether all tokens are spent; written by the kernel only.';
 comment on column public.user_token_grants.expires_at is
   'From this instant on the rest cannot be spent. Empty: never expires, and is spent last. May be changed.';
+comment on column public.user_token_grants.effective_at is
+  'From this instant on the tokens can be spent. Empty: from now on. Fixed.';
+comment on column public.user_token_grants.voided_at is
+  'From this instant on the rest cannot be spent: see void_grant(). Written by the kernel only.';
+comment on column public.user_token_grants.priority is
+  '1 to 100, 50 if left out: grants of a lower number are spent first. Fixed.';
+comment on column public.user_token_grants.tag_ids is
+  'The tags that the tokens can be spent on, rows of tags. Empty: on anything. Fixed.';
+comment on column public.user_token_grants.cost_basis is
+  'What was paid for all the tokens, in the smallest unit of cost_currency, such as cents. Fixed.';
+comment on column public.user_token_grants.cost_currency is 'ISO 4217, such as EUR. Fixed.';
+comment on column public.user_token_grants.recurring_grant_id is
+  'The row of recurring_grants, or for type rollover of plan_quotas, that this grant comes of; filled.';
 comment on column public.user_token_grants.refund_of is
   'Number of the refund that made this grant of tokens whose source had lapsed; empty for all other grants.';
 comment on column public.user_token_grants.request_id is 'The caller''s idempotency key, if any.';
@@ -95,6 +118,7 @@ create table public.user_quota_usage (
   period_start timestamptz not null,
   period_end timestamptz not null,
   token_amount public.token_amount not null,
+  is_fixed boolean not null default false,
   tokens_used bigint not null,
   primary key (user_id, quota_id, period_start),
   constraint period_has_a_length check (period_start < period_end),
@@ -114,7 +138,9 @@ comment on column public.user_quota_usage.period_start is 'First instant of the 
 comment on column public.user_quota_usage.period_end is 'First instant after the period.';
 comment on column public.user_quota_usage.tokens_used is 'Tokens used in the period, 0 to token_amount.';
 comment on column public.user_quota_usage.token_amount is
-  'The quota''s size when it was last drawn on.';
+  'The quota''s size in the period, when it was last drawn on.';
+comment on column public.user_quota_usage.is_fixed is
+  'Whether a change of plan fixed token_amount until the period ends; otherwise it follows plan_quotas.';
 
 create table public.token_transfers (
   user_id uuid not null,
@@ -136,6 +162,7 @@ create table public.token_transfers (
   nearest_limit jsonb,
   request_id text,
   request_hash bigint,
+  api_key_id uuid,
   metadata jsonb,
   created_at timestamptz not null,
   primary key (user_id, transfer_number),
@@ -150,16 +177,20 @@ on public.token_transfers (user_id, request_id) where request_id is not null;
 create index idx_token_transfers_refers_to
 on public.token_transfers (user_id, refers_to) where refers_to is not null;
 
+-- What a user's account was in the past is found by its changes. Few transfers are changes.
+create index idx_token_transfers_account_changes
+on public.token_transfers (user_id, transfer_number) where transaction_type = 'account_change';
+
 comment on table public.token_transfers is
-  'Append-only audit trail: + for grants and refunds, - for consumption, 0 for steps of a hold; numbered 1, 2, 3, ... for each user.';
+  'Append-only audit trail: + for grants and refunds, - for consumption and voids, 0 for steps of a hold and changes of the account; numbered 1, 2, 3, ... for each user.';
 comment on column public.token_transfers.user_id is 'The user, a row of tracked_users.';
 comment on column public.token_transfers.transfer_number is '1, 2, 3, ... for each user, without gaps.';
 comment on column public.token_transfers.amount is
-  'Tokens: positive for a grant or refund, negative for a consumption, 0 for a hold, its extension and its release.';
+  'Tokens: positive for a grant or refund, negative for a consumption or void, 0 for all else.';
 comment on column public.token_transfers.transaction_type is 'What happened.';
 comment on column public.token_transfers.tag_id is 'What the tokens were spent on, a row of tags.';
 comment on column public.token_transfers.user_token_grants_id is
-  'The grant that was made, a row of user_token_grants; for a refund only where it made one.';
+  'The grant that was made or voided, a row of user_token_grants; for a refund only where it made one.';
 comment on column public.token_transfers.quota_id is 'The quota that paid, a row of plan_quotas.';
 comment on column public.token_transfers.quota_period_start is
   'The period that paid, a row of user_quota_usage.';
@@ -184,7 +215,9 @@ comment on column public.token_transfers.nearest_limit is
 comment on column public.token_transfers.request_id is 'The caller''s idempotency key.';
 comment on column public.token_transfers.request_hash is
   'Hash of the parameters of the request, by which a repetition is told from another request.';
-comment on column public.token_transfers.metadata is 'The caller''s own context, an object.';
+comment on column public.token_transfers.api_key_id is 'The API key of the request, a row of api_keys, if it came with one.';
+comment on column public.token_transfers.metadata is
+  'The caller''s own context, an object; of an account_change, what was before and after.';
 
 create table public.token_holds (
   user_id uuid not null,
@@ -226,80 +259,127 @@ comment on column public.token_holds.expires_at is
 comment on column public.token_holds.created_at is
   'When the tokens were set aside: in the windows of this instant they count, also when settled.';
 
+-- What comes again by itself: due occurrences become grants when somebody asks, see due_grants().
+create table public.recurring_grants (
+  user_id uuid not null references public.tracked_users (id) on delete cascade,
+  id uuid not null default gen_random_uuid(),
+  token_amount public.token_amount not null,
+  grant_type public.grant_type not null,
+  every public.period not null,
+  starts_at timestamptz not null default clock_timestamp(),
+  ends_at timestamptz,
+  valid_for public.period,
+  priority smallint not null default 50,
+  tag_ids uuid[],
+  request_id text,
+  request_hash bigint,
+  metadata jsonb,
+  occurrences_booked integer not null default 0,
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (user_id, id),
+  constraint amount_is_1_or_more check (token_amount >= 1),
+  constraint ends_at_is_not_before_starts_at check (ends_at >= starts_at),
+  constraint priority_is_1_to_100 check (priority between 1 and 100)
+);
+
+create unique index idx_recurring_grants_request
+on public.recurring_grants (user_id, request_id) where request_id is not null;
+
+comment on table public.recurring_grants is
+  'Grants that a user gets again and again: 500 tokens every week until June. No job makes them: an occurrence counts from its instant on, and is written down by the user''s next call.';
+comment on column public.recurring_grants.user_id is 'The user, a row of tracked_users. Fixed.';
+comment on column public.recurring_grants.id is 'The recurring grant.';
+comment on column public.recurring_grants.token_amount is 'Tokens each time, 1 to 1e15. Fixed.';
+comment on column public.recurring_grants.grant_type is 'Why the tokens are given. Fixed.';
+comment on column public.recurring_grants.every is 'How often. Fixed.';
+comment on column public.recurring_grants.starts_at is
+  'The first time, and what the others are counted from, by the user''s clocks. Fixed.';
+comment on column public.recurring_grants.ends_at is
+  'From this instant on there are no more: set it to now() to stop. Empty: without end.';
+comment on column public.recurring_grants.valid_for is
+  'How long the tokens of one time can be spent. Empty: for ever. Fixed.';
+comment on column public.recurring_grants.priority is 'As of user_token_grants. Fixed.';
+comment on column public.recurring_grants.tag_ids is 'As of user_token_grants. Fixed.';
+comment on column public.recurring_grants.request_id is 'The caller''s idempotency key, if any.';
+comment on column public.recurring_grants.request_hash is
+  'Hash of the parameters of the request, by which a repetition is told from another request.';
+comment on column public.recurring_grants.metadata is 'The caller''s own context, an object.';
+comment on column public.recurring_grants.occurrences_booked is
+  'How many times have been written down as grants, or had lapsed by then; written by the kernel only.';
+comment on column public.recurring_grants.created_at is 'When the row was made.';
+
 -- Running state. A user's row here is also the lock that all calls of that user queue for.
--- The columns that rarely change come first: an update then logs only its tail.
+create type public.limit_usage as (
+  counter_id uuid,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  tokens_used bigint
+);
+comment on type public.limit_usage is
+  'What a restriction counts, by its counter_id: the tokens used from starts_at on, valid until ends_at, when the window ends or, of a rolling one, moves on.';
+
 create table public.user_usage (
   user_id uuid primary key references public.tracked_users (id) on delete cascade,
   time_zone text not null default '',
-  hour_start timestamptz not null default '-infinity',
-  day_start timestamptz not null default '-infinity',
-  week_start timestamptz not null default '-infinity',
-  month_start timestamptz not null default '-infinity',
-  hour_end timestamptz not null default '-infinity',
-  day_end timestamptz not null default '-infinity',
-  week_end timestamptz not null default '-infinity',
-  month_end timestamptz not null default '-infinity',
-  month_used bigint not null default 0,
-  week_used bigint not null default 0,
-  day_used bigint not null default 0,
-  hour_used bigint not null default 0,
+  week_start smallint not null default 1,
+  due_at timestamptz not null default 'infinity',
   last_transfer_number bigint not null default 0,
-  last_transfer_at timestamptz not null default '-infinity'
+  last_transfer_at timestamptz not null default '-infinity',
+  limits public.limit_usage[] not null default '{}'
 )
 with (fillfactor = 50);
 
 comment on table public.user_usage is
-  'Running state: tokens used in the windows of the last transfer, over all tags. Recomputable from token_transfers.';
+  'Running state: what the restrictions of the user''s plan count, at the last transfer. Recomputable from token_transfers.';
 comment on column public.user_usage.user_id is 'The user.';
-comment on column public.user_usage.hour_start is 'First instant of the hour.';
-comment on column public.user_usage.day_start is 'First instant of the day.';
-comment on column public.user_usage.week_start is 'First instant of the week.';
-comment on column public.user_usage.month_start is 'First instant of the month.';
-comment on column public.user_usage.hour_end is 'First instant after the hour.';
-comment on column public.user_usage.day_end is 'First instant after the day.';
-comment on column public.user_usage.week_end is 'First instant after the week.';
-comment on column public.user_usage.month_end is 'First instant after the month.';
-comment on column public.user_usage.month_used is 'Tokens used in the month.';
-comment on column public.user_usage.week_used is 'Tokens used in the week.';
-comment on column public.user_usage.day_used is 'Tokens used in the day.';
-comment on column public.user_usage.hour_used is 'Tokens used in the hour.';
+comment on column public.user_usage.time_zone is 'The zone by which windows were cut.';
+comment on column public.user_usage.week_start is 'The day on which weeks began: 1 for Monday to 7 for Sunday.';
+comment on column public.user_usage.due_at is 'When the next recurring grant is due.';
 comment on column public.user_usage.last_transfer_number is 'Number of the users newest transfer.';
 comment on column public.user_usage.last_transfer_at is
   'Instant of the users newest transfer: the users time does not run backwards from it.';
-comment on column public.user_usage.time_zone is 'The zone by which the windows were cut.';
+comment on column public.user_usage.limits is
+  'The counts of restrictions. One that is not here is summed up from user_usage_buckets when it is needed.';
 
-create table public.user_tag_usage (
+-- Usage by quarters of an hour: what windows are counted and usage is reported from. Every time zone's
+-- hours and days begin on a quarter. Keys name no row by the nil uuid.
+create table public.user_usage_buckets (
+  user_id uuid not null,
+  starts_at timestamptz not null,
+  tag_id uuid not null,
+  api_key_id uuid not null,
+  calls bigint not null,
+  tokens_used bigint not null,
+  base_quota_used bigint not null,
+  grants_used bigint not null,
+  primary key (user_id, starts_at, tag_id, api_key_id)
+)
+with (fillfactor = 80);
+
+comment on table public.user_usage_buckets is
+  'Running state: usage of each quarter of an hour, by tag and API key, less what was refunded of it. Recomputable from token_transfers. See get_usage().';
+comment on column public.user_usage_buckets.user_id is 'The user, a row of tracked_users.';
+comment on column public.user_usage_buckets.starts_at is 'First instant of the quarter of an hour.';
+comment on column public.user_usage_buckets.tag_id is 'The tag, a row of tags; 0 for none.';
+comment on column public.user_usage_buckets.api_key_id is 'The API key, a row of api_keys; 0 for none.';
+comment on column public.user_usage_buckets.calls is 'Consumptions and settlements.';
+comment on column public.user_usage_buckets.tokens_used is 'Tokens used.';
+comment on column public.user_usage_buckets.base_quota_used is 'Those that the base quota paid.';
+comment on column public.user_usage_buckets.grants_used is 'Those that grants paid.';
+
+create table public.user_tags (
   user_id uuid not null references public.tracked_users (id),
   tag_id uuid not null references public.tags (id),
-  time_zone text not null,
-  hour_start timestamptz not null,
-  day_start timestamptz not null,
-  week_start timestamptz not null,
-  month_start timestamptz not null,
-  month_used bigint not null,
-  week_used bigint not null,
-  day_used bigint not null,
-  hour_used bigint not null,
   primary key (user_id, tag_id)
-)
-with (fillfactor = 50);
+);
 
--- Finds a tag's history when the tag is deleted; both columns, as above.
-create index idx_user_tag_usage_tag on public.user_tag_usage (tag_id, user_id);
+-- Finds a tag's history when the tag is deleted. With both columns: the planner takes either for a
+-- user's row, and with fewer it might read all rows of a tag.
+create index idx_user_tags_tag on public.user_tags (tag_id, user_id);
 
-comment on table public.user_tag_usage is
-  'Running state: tokens used in the windows of the last consumption with this tag. Recomputable from token_transfers.';
-comment on column public.user_tag_usage.user_id is 'The user.';
-comment on column public.user_tag_usage.tag_id is 'The tag.';
-comment on column public.user_tag_usage.time_zone is 'The zone by which the windows were cut.';
-comment on column public.user_tag_usage.hour_start is 'First instant of the hour.';
-comment on column public.user_tag_usage.day_start is 'First instant of the day.';
-comment on column public.user_tag_usage.week_start is 'First instant of the week.';
-comment on column public.user_tag_usage.month_start is 'First instant of the month.';
-comment on column public.user_tag_usage.month_used is 'Tokens used in the month.';
-comment on column public.user_tag_usage.week_used is 'Tokens used in the week.';
-comment on column public.user_tag_usage.day_used is 'Tokens used in the day.';
-comment on column public.user_tag_usage.hour_used is 'Tokens used in the hour.';
+comment on table public.user_tags is 'Tags that a user has spent tokens on, or set some aside for.';
+comment on column public.user_tags.user_id is 'The user.';
+comment on column public.user_tags.tag_id is 'The tag.';
 
 -- A new user gets its row of running state, whoever inserts the user.
 
@@ -347,11 +427,16 @@ execute function tollgate.refuse_edit(
 );
 
 create trigger kernel_writes
-before insert or update or delete or truncate on public.user_tag_usage
+before insert or update or delete or truncate on public.user_usage_buckets
 for each statement when (current_user <> 'tollgate_kernel')
 execute function tollgate.refuse_edit(
-  'it is kept by consumption', 'Change the restriction in plan_restrictions instead.'
+  'it is kept by consumption', 'Use refund_tokens() to take a consumption back.'
 );
+
+create trigger kernel_writes
+before insert or update or delete or truncate on public.user_tags
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit('it is kept by consumption', 'Consume tokens for the tag.');
 
 create trigger kernel_writes
 before insert or update or delete or truncate on public.token_holds
@@ -370,25 +455,45 @@ execute function tollgate.refuse_edit(
 create trigger grant_is_fixed
 before delete or truncate on public.user_token_grants
 for each statement
-execute function tollgate.refuse_edit('grants are part of the ledger', 'Set expires_at to now() to end a grant.');
+execute function tollgate.refuse_edit('grants are part of the ledger', 'Use void_grant() to end a grant.');
 
 create trigger only_expiry_changes
-before update of user_id, id, token_amount, tokens_used, is_spent, grant_type, refund_of, request_id, created_at
+before update of
+  user_id, id, token_amount, tokens_used, is_spent, grant_type, effective_at, voided_at, priority,
+  cost_basis, cost_currency, recurring_grant_id, refund_of, request_id, created_at
 on public.user_token_grants
 for each statement when (current_user <> 'tollgate_kernel')
 execute function tollgate.refuse_edit(
-  'a grant is part of the ledger',
-  'Use grant_tokens() for more tokens; set expires_at to now() to end this grant.'
+  'a grant is part of the ledger', 'Use grant_tokens() for more tokens, void_grant() to end this grant.'
 );
 
--- Studio's row editor sends JSON columns along, changed or not: so the values are compared. After the
--- update, since a row trigger before it would lock each row that a consumption draws on once more.
-create trigger metadata_is_fixed
-after update of metadata on public.user_token_grants
-for each row when (current_user <> 'tollgate_kernel' and old.metadata is distinct from new.metadata)
+-- Studio's row editor sends JSON and array columns along, changed or not: so the values are compared.
+-- After the update, since a row trigger before it would lock each row that a consumption draws on once more.
+create trigger metadata_and_tags_are_fixed
+after update of metadata, tag_ids on public.user_token_grants
+for each row when (
+  current_user <> 'tollgate_kernel'
+  and (old.metadata, old.tag_ids) is distinct from (new.metadata, new.tag_ids)
+)
 execute function tollgate.refuse_edit(
-  'a grant is part of the ledger',
-  'Use grant_tokens() for more tokens; set expires_at to now() to end this grant.'
+  'a grant is part of the ledger', 'Use grant_tokens() for more tokens, void_grant() to end this grant.'
+);
+
+create trigger recurring_grants_stay
+before delete or truncate on public.recurring_grants
+for each statement when (pg_trigger_depth() = 0)
+execute function tollgate.refuse_edit(
+  'its past times are part of the ledger', 'Set ends_at to now() to stop it.'
+);
+
+create trigger only_the_end_changes
+before update of
+  user_id, id, token_amount, grant_type, every, starts_at, valid_for, priority, request_id,
+  request_hash, occurrences_booked, created_at
+on public.recurring_grants
+for each statement when (current_user <> 'tollgate_kernel')
+execute function tollgate.refuse_edit(
+  'a recurring grant is fixed', 'Set ends_at to now() to stop it, and insert another.'
 );
 
 create function tollgate.refuse_if_it_has_history()
@@ -414,7 +519,7 @@ begin
         v_hint := 'Delete the tracked user instead.';
       end if;
     when 'tags' then
-      if exists (select from public.user_tag_usage u where u.tag_id = old.id) then
+      if exists (select from public.user_tags u where u.tag_id = old.id) then
         v_hint := 'Rename the tag instead; delete its restrictions if they should no longer count.';
       end if;
     when 'plan_quotas' then
@@ -453,7 +558,9 @@ alter table public.user_quota_usage enable row level security;
 alter table public.token_transfers enable row level security;
 alter table public.token_holds enable row level security;
 alter table public.user_usage enable row level security;
-alter table public.user_tag_usage enable row level security;
+alter table public.user_usage_buckets enable row level security;
+alter table public.user_tags enable row level security;
+alter table public.recurring_grants enable row level security;
 
 create policy "who sees the user reads grants" on public.user_token_grants
 for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
@@ -467,7 +574,11 @@ create policy "who sees the user reads holds" on public.token_holds
 for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
 create policy "who sees the user reads usage" on public.user_usage
 for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
-create policy "who sees the user reads tag usage" on public.user_tag_usage
+create policy "who sees the user reads usage buckets" on public.user_usage_buckets
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+create policy "who sees the user reads tags of the user" on public.user_tags
+for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
+create policy "who sees the user reads recurring grants" on public.recurring_grants
 for select to authenticated using (exists (select from public.tracked_users t where t.id = user_id));
 
 -- Transfers without the names of their tags would mislead the user who reads them.
@@ -478,7 +589,7 @@ using (
   or id in (
     select g.tag_id
     from public.tracked_users u
-    join public.user_tag_usage g on g.user_id = u.id
+    join public.user_tags g on g.user_id = u.id
     where u.auth_user_id = (select auth.uid())
   )
 );
@@ -494,20 +605,44 @@ for update to authenticated using (exists (
   where t.id = user_id and t.project_id in (select tollgate.my_projects('admin'))
 ));
 
+create policy "admins add recurring grants" on public.recurring_grants
+for insert to authenticated with check (exists (
+  select from public.tracked_users t
+  where t.id = user_id and t.project_id in (select tollgate.my_projects('admin'))
+));
+create policy "admins end recurring grants" on public.recurring_grants
+for update to authenticated using (exists (
+  select from public.tracked_users t
+  where t.id = user_id and t.project_id in (select tollgate.my_projects('admin'))
+));
+
 revoke all
 on public.user_token_grants, public.user_token_grants_consume, public.user_quota_usage,
-public.token_transfers, public.token_holds, public.user_usage, public.user_tag_usage
+public.token_transfers, public.token_holds, public.user_usage, public.user_usage_buckets, public.user_tags,
+public.recurring_grants
 from public, anon, authenticated, service_role;
 grant select
 on public.user_token_grants, public.user_token_grants_consume, public.user_quota_usage,
-public.token_transfers, public.token_holds, public.user_usage, public.user_tag_usage
+public.token_transfers, public.token_holds, public.user_usage, public.user_usage_buckets, public.user_tags,
+public.recurring_grants
 to authenticated, service_role, tollgate_kernel;
 grant
-  insert (user_id, token_amount, grant_type, expires_at, request_id, metadata),
+  insert (
+    user_id, token_amount, grant_type, effective_at, expires_at, priority, tag_ids, cost_basis, cost_currency,
+    request_id, metadata
+  ),
   update (expires_at)
 on public.user_token_grants to authenticated, service_role;
+grant
+  insert (
+    user_id, token_amount, grant_type, every, starts_at, ends_at, valid_for, priority, tag_ids, request_id, metadata
+  ),
+  update (ends_at)
+on public.recurring_grants to authenticated, service_role;
 
-grant insert on public.token_transfers, public.user_token_grants_consume, public.token_holds to tollgate_kernel;
+grant insert on public.token_transfers, public.user_token_grants_consume, public.token_holds, public.user_tags
+to tollgate_kernel;
 grant update (ended_by, expires_at) on public.token_holds to tollgate_kernel;
-grant insert, update (tokens_used, is_spent) on public.user_token_grants to tollgate_kernel;
-grant insert, update on public.user_quota_usage, public.user_usage, public.user_tag_usage to tollgate_kernel;
+grant insert, update (tokens_used, is_spent, voided_at) on public.user_token_grants to tollgate_kernel;
+grant insert, update on public.user_quota_usage, public.user_usage, public.user_usage_buckets, public.recurring_grants
+to tollgate_kernel;

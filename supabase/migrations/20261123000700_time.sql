@@ -1,7 +1,10 @@
--- Calendar windows and quota periods, by a project's clocks. Pure functions of an instant and a
--- time zone: they read no table and no clock.
+-- Windows and periods: pure functions of an anchor, a length, a time zone and an instant. They read no
+-- table and no clock, so that nothing has to run when a window or a period ends.
+--
+-- A length is an interval of hours, of days or of months: 7 days are a week, 12 months a year. Starts
+-- are inclusive, ends exclusive. Windows, and periods, of one length tile time without gap or overlap.
 
-create function tollgate.first_instant(p_local timestamp, p_time_zone text)
+create function tollgate.instant_of(p_local timestamp, p_time_zone text)
 returns timestamptz
 language plpgsql
 stable
@@ -24,22 +27,11 @@ begin
 end;
 $$;
 
-comment on function tollgate.first_instant(timestamp, text) is
-  'The first instant at which clocks in the zone show a local time; a local time that is skipped counts as if clocks had not yet been changed.';
+comment on function tollgate.instant_of(timestamp, text) is
+  'The instant at which clocks in the zone show a local time: the first, where they show it twice; where they skip it, as if they had not yet been changed. (Temporal, and RFC 5545, call that compatible.)';
 
-create type tollgate.windows as (
-  hour_start timestamptz,
-  day_start timestamptz,
-  week_start timestamptz,
-  month_start timestamptz,
-  hour_end timestamptz,
-  day_end timestamptz,
-  week_end timestamptz,
-  month_end timestamptz
-);
-
-create function tollgate.windows_at(p_at timestamptz, p_time_zone text)
-returns tollgate.windows
+create function tollgate.first_instant(p_local timestamp, p_time_zone text)
+returns timestamptz
 language plpgsql
 stable
 strict
@@ -47,41 +39,31 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_local constant timestamp := p_at at time zone p_time_zone;
-  v_day constant timestamp := date_trunc('day', v_local);
-  v_week constant timestamp := date_trunc('week', v_local);
-  v_month constant timestamp := date_trunc('month', v_local);
-  w tollgate.windows;
+  v_instant constant timestamptz := tollgate.instant_of(p_local, p_time_zone);
+  v_skipped constant interval := (v_instant at time zone p_time_zone) - p_local;
 begin
-  -- An hour is 60 minutes even where clocks show it twice: date_trunc() with a zone keeps the
-  -- offset of p_at. Only a change by less than an hour (Lord Howe) cuts an hour short: then the
-  -- hour before the change ends, and this one begins, at the change.
-  w.hour_start := date_trunc('hour', p_at, p_time_zone);
-  w.hour_end := w.hour_start + interval '1 hour';
-  if date_trunc('hour', w.hour_start, p_time_zone) < w.hour_start then
-    w.hour_start := date_trunc('hour', w.hour_start, p_time_zone) + interval '1 hour';
+  if v_skipped = interval '0' then
+    return v_instant;
   end if;
-
-  w.day_start := tollgate.first_instant(v_day, p_time_zone);
-  w.day_end := tollgate.first_instant(v_day + interval '1 day', p_time_zone);
-  w.week_start := tollgate.first_instant(v_week, p_time_zone);
-  w.week_end := tollgate.first_instant(v_week + interval '1 week', p_time_zone);
-  w.month_start := tollgate.first_instant(v_month, p_time_zone);
-  w.month_end := tollgate.first_instant(v_month + interval '1 month', p_time_zone);
-  return w;
+  -- Skipped: the instant of the change. Clocks are changed on whole minutes.
+  return (
+    select min(m)
+    from generate_series(v_instant - v_skipped, v_instant, interval '1 minute') m
+    where m at time zone p_time_zone >= p_local
+  );
 end;
 $$;
 
-comment on function tollgate.windows_at(timestamptz, text) is
-  'The calendar hour, day, week (from Monday, ISO 8601) and month that an instant lies in: start inclusive, end exclusive. Windows of one length tile time without gap or overlap.';
+comment on function tollgate.first_instant(timestamp, text) is
+  'The first instant at which clocks in the zone show a local time, or a later one where they skip it: so a day without midnight begins when clocks are changed.';
 
-create function tollgate.quota_period_at(
-  p_anchor timestamptz,
-  p_period public.quota_period,
+create function tollgate.window_at(
+  p_length interval,
   p_time_zone text,
+  p_week_start integer,
   p_at timestamptz,
-  out period_start timestamptz,
-  out period_end timestamptz
+  out starts_at timestamptz,
+  out ends_at timestamptz
 )
 returns record
 language plpgsql
@@ -91,27 +73,43 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_length constant interval := p_period::text::interval;
-  v_anchor constant timestamp := p_anchor at time zone p_time_zone;
   v_local constant timestamp := p_at at time zone p_time_zone;
+  v_months constant integer := 12 * extract(year from p_length) + extract(month from p_length);
+  v_days constant integer := extract(day from p_length);
+  -- A Monday and the first day of a month, a quarter and a year: windows of several units are counted
+  -- from here.
+  v_origin timestamp := '2001-01-01';
   v_count integer;
 begin
-  -- A guess that is at most one off, then the exact answer: always a multiple of the anchor
-  -- itself, so that an anchor on the 31st gives February 28th and then March 31st.
-  v_count := case p_period
-    when '1 day' then v_local::date - v_anchor::date
-    when '1 week' then div(v_local::date - v_anchor::date, 7)
-    when '1 month' then
-      12 * (extract(year from v_local) - extract(year from v_anchor))
-      + extract(month from v_local) - extract(month from v_anchor)
-    when '1 year' then extract(year from v_local) - extract(year from v_anchor)
-  end;
+  if p_length = interval '1 hour' then
+    -- An hour is 60 minutes even where clocks show it twice: date_trunc() with a zone keeps the
+    -- offset of p_at. Only a change by less than an hour (Lord Howe) cuts an hour short: then the
+    -- hour before the change ends, and this one begins, at the change.
+    starts_at := date_trunc('hour', p_at, p_time_zone);
+    ends_at := starts_at + p_length;
+    if date_trunc('hour', starts_at, p_time_zone) < starts_at then
+      starts_at := date_trunc('hour', starts_at, p_time_zone) + p_length;
+    end if;
+    return;
+  end if;
+
+  -- A guess that is at most a few off, then the exact answer.
+  if v_months > 0 then
+    v_count := floor((12 * (extract(year from v_local) - 2001) + extract(month from v_local) - 1) / v_months);
+  elsif v_days > 0 then
+    if v_days % 7 = 0 then
+      v_origin := v_origin + make_interval(days => p_week_start - 1);
+    end if;
+    v_count := floor((v_local::date - v_origin::date)::numeric / v_days);
+  else
+    v_count := floor(extract(epoch from v_local - v_origin) / extract(epoch from p_length));
+  end if;
   loop
-    period_start := tollgate.first_instant(v_anchor + v_count * v_length, p_time_zone);
-    period_end := tollgate.first_instant(v_anchor + (v_count + 1) * v_length, p_time_zone);
-    if p_at < period_start then
+    starts_at := tollgate.first_instant(v_origin + v_count * p_length, p_time_zone);
+    ends_at := tollgate.first_instant(v_origin + (v_count + 1) * p_length, p_time_zone);
+    if p_at < starts_at then
       v_count := v_count - 1;
-    elsif p_at >= period_end then
+    elsif p_at >= ends_at then
       v_count := v_count + 1;
     else
       return;
@@ -120,12 +118,73 @@ begin
 end;
 $$;
 
-comment on function tollgate.quota_period_at(timestamptz, public.quota_period, text, timestamptz) is
-  'The quota period that an instant lies in, counted from a billing anchor by local clocks: start inclusive, end exclusive. Days that a month lacks become its last day.';
+comment on function tollgate.window_at(interval, text, integer, timestamptz) is
+  'The calendar window that an instant lies in. One hour is 60 minutes, also where clocks show it twice. Several hours, days, weeks and months are by the clocks on the wall, counted from Monday, January 1st 2001: 6 hours begin at 0, 6, 12 and 18 o''clock, 3 months are quarters; on a day when clocks are changed a window is shorter or longer by the change. Weeks (whole multiples of 7 days) begin on p_week_start, 1 for Monday to 7 for Sunday (ISO 8601).';
+
+create function tollgate.period_start(
+  p_anchor timestamptz, p_length interval, p_time_zone text, p_number integer
+)
+returns timestamptz
+language plpgsql
+stable
+strict
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_length < interval '1 day' then
+    return p_anchor + p_number * p_length;
+  end if;
+  return tollgate.instant_of((p_anchor at time zone p_time_zone) + p_number * p_length, p_time_zone);
+end;
+$$;
+
+comment on function tollgate.period_start(timestamptz, interval, text, integer) is
+  'When the period with a number begins; number 0 begins at the anchor. Always a multiple of the length from the anchor itself, so that an anchor on the 31st gives February 28th and then March 31st. Hours are elapsed time; days, weeks and months go by local clocks, and days that a month lacks become its last day.';
+
+create function tollgate.period_number(
+  p_anchor timestamptz, p_length interval, p_time_zone text, p_at timestamptz
+)
+returns integer
+language plpgsql
+stable
+strict
+security invoker
+set search_path = ''
+as $$
+declare
+  v_months constant integer := 12 * extract(year from p_length) + extract(month from p_length);
+  v_anchor constant timestamp := p_anchor at time zone p_time_zone;
+  v_local constant timestamp := p_at at time zone p_time_zone;
+  v_number integer;
+begin
+  -- A guess that is at most a few off, then the exact answer.
+  if v_months > 0 then
+    v_number := floor((
+      12 * (extract(year from v_local) - extract(year from v_anchor))
+      + extract(month from v_local) - extract(month from v_anchor)
+    ) / v_months);
+  else
+    v_number := floor(extract(epoch from p_at - p_anchor) / extract(epoch from p_length));
+  end if;
+  while p_at < tollgate.period_start(p_anchor, p_length, p_time_zone, v_number) loop
+    v_number := v_number - 1;
+  end loop;
+  while p_at >= tollgate.period_start(p_anchor, p_length, p_time_zone, v_number + 1) loop
+    v_number := v_number + 1;
+  end loop;
+  return v_number;
+end;
+$$;
+
+comment on function tollgate.period_number(timestamptz, interval, text, timestamptz) is
+  'The number of the period that an instant lies in, counted from an anchor: 0 for the one that begins there, negative before.';
 
 revoke all on all functions in schema tollgate from public;
 grant execute on function
+tollgate.instant_of(timestamp, text),
 tollgate.first_instant(timestamp, text),
-tollgate.windows_at(timestamptz, text),
-tollgate.quota_period_at(timestamptz, public.quota_period, text, timestamptz)
+tollgate.window_at(interval, text, integer, timestamptz),
+tollgate.period_start(timestamptz, interval, text, integer),
+tollgate.period_number(timestamptz, interval, text, timestamptz)
 to tollgate_kernel;

@@ -1,14 +1,14 @@
 -- API keys of a project. The plaintext exists once, in the answer of create_api_key(); the table
 -- holds its SHA-256. 160 random bits need no slow hash.
 
-create type public.api_key_scope as enum ('consume', 'read', 'grant', 'link', 'refund');
+create type public.api_key_scope as enum ('consume', 'read', 'grant', 'link', 'refund', 'manage');
 comment on type public.api_key_scope is 'What a key may do.';
 
 create table public.api_keys (
   id uuid primary key default gen_random_uuid(),
   project_id uuid not null references public.projects (id) on delete cascade,
   name text not null,
-  scopes public.api_key_scope[] not null default '{consume,read,grant,link,refund}',
+  scopes public.api_key_scope[] not null default '{consume,read,grant,link,refund,manage}',
   key_hash bytea not null,
   key_hint text not null,
   expires_at timestamptz,
@@ -30,7 +30,7 @@ comment on column public.api_keys.project_id is 'The project it opens.';
 comment on column public.api_keys.name is 'For people: where the key is used.';
 comment on column public.api_keys.created_at is 'When the key was made.';
 comment on column public.api_keys.scopes is
-  'consume: POST /v1/consume. read: balances and transfers. grant: POST /v1/grants. link: PUT /v1/users/:user_id/link.';
+  'consume: consumptions, checks and holds. read: balances, transfers and usage. grant: grants and recurring grants, also to end them. refund: refunds. link: PUT /v1/users/:user_id/link. manage: PATCH /v1/users/:user_id.';
 comment on column public.api_keys.key_hash is 'SHA-256 of the key.';
 comment on column public.api_keys.key_hint is 'The key''s first characters, to tell keys apart.';
 comment on column public.api_keys.expires_at is 'From this instant on the key is refused. Empty: never.';
@@ -78,7 +78,7 @@ begin
   elsif p_expires_at <= clock_timestamp() then
     v_problem := 'expires_at must be in the future';
   elsif p_scopes is null or cardinality(p_scopes) = 0 or array_position(p_scopes, null) is not null then
-    v_problem := 'A key needs at least one of the scopes consume, read, grant, link, refund';
+    v_problem := 'A key needs at least one of the scopes consume, read, grant, link, refund, manage';
   end if;
   if v_problem is not null then
     raise exception using
@@ -194,6 +194,8 @@ begin
       for no key update skip locked
     );
   end if;
+  -- For the audit trail: see current_api_key_id().
+  perform set_config('tollgate.api_key_id', v_key.id::text, true);
   return v_key.project_id;
 end;
 $$;

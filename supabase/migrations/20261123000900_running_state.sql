@@ -1,5 +1,7 @@
--- Running state, read: what a user's windows, quota period, grants and holds come to at an instant.
--- Every decision is made by it and every balance shows it. Nothing here writes.
+-- Running state, read: what a user's restrictions, quota period, grants and holds come to at an instant.
+-- Every decision is made by it and every balance shows it. Nothing here writes, and nothing has to run
+-- for time to pass: windows end, periods begin, holds and grants lapse, recurring grants come due, plans
+-- change because somebody asks later.
 --
 -- The kernel's entry points set two planner settings. enable_seqscan = off: a plan that is cached while
 -- a table is small would otherwise scan it whole when it has grown. plan_cache_mode =
@@ -7,64 +9,287 @@
 -- are looked up by the same index.
 
 create type tollgate.limit_state as (
-  tag_id uuid,
-  tag text,
+  counter_id uuid,
+  config jsonb,
+  tag_ids uuid[],
   max_tokens bigint,
-  duration public.restriction_duration,
-  tokens_used bigint,
-  tokens_held bigint,
+  length interval,
+  is_rolling boolean,
+  in_force_until timestamptz,
   starts_at timestamptz,
-  resets_at timestamptz
+  ends_at timestamptz,
+  tokens_used bigint,
+  tokens_held bigint
 );
 
 comment on type tollgate.limit_state is
-  'A restriction in its current window: what was used of it, what holds set aside.';
+  'A restriction in its current window: what was used of it, what holds set aside. The window is the current one until ends_at; a rolling one moves on then.';
 
-create type tollgate.grant_state as (id uuid, tokens_left bigint, expires_at timestamptz);
+create type tollgate.grant_state as (
+  id uuid,
+  tokens_left bigint,
+  grant_type public.grant_type,
+  priority smallint,
+  effective_at timestamptz,
+  expires_at timestamptz,
+  tag_ids uuid[],
+  created_at timestamptz
+);
 
-comment on type tollgate.grant_state is 'A grant in force, and what can still be spent of it.';
+comment on type tollgate.grant_state is 'A grant that has not ended, and what can still be spent of it.';
 
 create type tollgate.account as (
   user_id uuid,
   external_id text,
   project_id uuid,
   exists_already boolean,
+  existing_since timestamptz,
   billing_anchor timestamptz,
   payment_status public.payment_status,
+  quota_open_until timestamptz,
+  quota_open_since timestamptz,
   time_zone text,
+  week_start integer,
   plan_id uuid,
+  plan_since timestamptz,
+  next_plan_id uuid,
+  next_plan_at timestamptz,
   plan_name text,
   plan_type public.plan_type,
-  quota_id uuid,
+  plan_quota public.plan_quotas,
   quota_amount bigint,
-  quota_period public.quota_period,
   at timestamptz,
+  up_to_transfer bigint,
   usage public.user_usage,
-  tags public.user_tag_usage[],
   limits tollgate.limit_state[],
+  other_limits public.limit_usage[],
   quota public.user_quota_usage,
+  quota_is_open boolean,
   quota_held bigint,
   quota_left bigint,
   grants tollgate.grant_state[],
+  due_grants public.user_token_grants[],
   grants_left bigint,
+  scoped_grants_left bigint,
   holds public.token_holds[],
+  but_hold bigint,
   tokens_held bigint
 );
 
 comment on type tollgate.account is
-  'All that the rules need to know of one user at one instant: restrictions, tags and windows, the quota period, the grants in force by expiry, the open holds by expiry.';
+  'All that the rules need to know of one user at one instant: restrictions and their windows, the quota period, the grants that have not ended in the order of use, the open holds by expiry. due_grants are among the grants, but not written down yet.';
 
-create function tollgate.count_usage(
-  p_user_id uuid,
-  p_tag_id uuid,
-  p_hour_start timestamptz,
-  p_day_start timestamptz,
-  p_week_start timestamptz,
-  p_month_start timestamptz,
-  out hour_used bigint,
-  out day_used bigint,
-  out week_used bigint,
-  out month_used bigint
+create function tollgate.quarter_of(p_at timestamptz)
+returns timestamptz
+language plpgsql
+immutable
+strict
+security invoker
+set search_path = ''
+as $$
+begin
+  return date_bin(interval '15 minutes', p_at, timestamptz '2001-01-01 00:00:00Z');
+end;
+$$;
+
+comment on function tollgate.quarter_of(timestamptz) is 'The first instant of the quarter of an hour that an instant lies in.';
+
+create function tollgate.limit_window_at(
+  p_limit tollgate.limit_state, p_time_zone text, p_week_start integer, p_at timestamptz
+)
+returns tollgate.limit_state
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  l tollgate.limit_state := p_limit;
+begin
+  if l.is_rolling then
+    l.starts_at := tollgate.quarter_of(p_at - make_interval(secs => extract(epoch from l.length)));
+    l.ends_at := l.starts_at + interval '15 minutes' + make_interval(secs => extract(epoch from l.length));
+  else
+    select w.starts_at, w.ends_at into l.starts_at, l.ends_at
+    from tollgate.window_at(l.length, p_time_zone, p_week_start, p_at) w;
+  end if;
+  return l;
+end;
+$$;
+
+comment on function tollgate.limit_window_at(tollgate.limit_state, text, integer, timestamptz) is
+  'A restriction with its window at an instant. A rolling window of 5 hours begins with the quarter of an hour of 5 hours ago, so that what was used has rolled off at most 15 minutes later than after 5 hours, never sooner; its hours, days and weeks are elapsed time, whatever the time zone.';
+
+create function tollgate.limits_of(p_plan_id uuid, p_tag_ids uuid[], p_at timestamptz)
+returns tollgate.limit_state[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array(
+    select row(
+      r.counter_id, r.restriction_config, r.tag_ids, r.max_tokens, r.duration, r.is_rolling, r.ends_at,
+      null, null, 0, 0
+    )::tollgate.limit_state
+    from public.plan_restrictions r
+    where r.plan_id = p_plan_id and (r.tag_ids is null or r.tag_ids && p_tag_ids)
+      and r.starts_at <= p_at and r.ends_at > p_at
+    order by r.tag_ids nulls first, r.duration, r.max_tokens
+  );
+end;
+$$;
+
+comment on function tollgate.limits_of(uuid, uuid[], timestamptz) is
+  'The restrictions of a plan that are in force at an instant: those on all tokens, and those on any of the tags.';
+
+create function tollgate.count_buckets(
+  p_user_id uuid, p_tag_ids uuid[], p_from timestamptz, p_before timestamptz default 'infinity'
+)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum(b.tokens_used), 0)
+    from public.user_usage_buckets b
+    where b.user_id = p_user_id and b.starts_at >= p_from and b.starts_at < p_before
+      and (p_tag_ids is null or b.tag_id = any(p_tag_ids))
+  );
+end;
+$$;
+
+comment on function tollgate.count_buckets(uuid, uuid[], timestamptz, timestamptz) is
+  'Tokens used between two instants, each the first of a quarter of an hour; of some tags, or of all where they are null.';
+
+create function tollgate.count_transfers(
+  p_user_id uuid, p_tag_ids uuid[], p_from timestamptz, p_up_to_transfer bigint
+)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum(- t.amount), 0)
+    from public.token_transfers t
+    where t.user_id = p_user_id and t.transfer_number <= p_up_to_transfer
+      and t.transaction_type in ('consumption', 'refund')
+      and coalesce(t.counted_at, t.created_at) >= p_from
+      and (p_tag_ids is null or t.tag_id = any(p_tag_ids))
+  );
+end;
+$$;
+
+comment on function tollgate.count_transfers(uuid, uuid[], timestamptz, bigint) is
+  'Tokens used since an instant as the audit trail had it up to a transfer. Reads history: only for the past.';
+
+create function tollgate.count_limits(p_account tollgate.account)
+returns tollgate.account
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a tollgate.account := p_account;
+  l tollgate.limit_state;
+  c public.limit_usage;
+  v_counts constant public.limit_usage[] := (a.usage).limits;
+  v_cut_alike constant boolean := (a.usage).time_zone = a.time_zone and (a.usage).week_start = a.week_start;
+  v_found boolean;
+  v_counted integer := 0;
+begin
+  for i in 1 .. cardinality(a.limits) loop
+    l := a.limits[i];
+    l.tokens_held := 0;
+    v_found := false;
+    if v_cut_alike then
+      foreach c in array v_counts loop
+        v_found := c.counter_id = l.counter_id;
+        exit when v_found;
+      end loop;
+    end if;
+    if v_found then
+      v_counted := v_counted + 1;
+      l.starts_at := c.starts_at;
+      l.ends_at := c.ends_at;
+      l.tokens_used := c.tokens_used;
+      if a.at >= l.ends_at then
+        l := tollgate.limit_window_at(l, a.time_zone, a.week_start, a.at);
+        -- Whatever this restriction counts has been counted in c: nothing in a calendar window after c's.
+        l.tokens_used := case
+          when l.is_rolling then
+            l.tokens_used - tollgate.count_buckets(a.user_id, l.tag_ids, c.starts_at, l.starts_at)
+          else 0
+        end;
+      end if;
+    else
+      l := tollgate.limit_window_at(l, a.time_zone, a.week_start, a.at);
+      l.tokens_used := case
+        when a.up_to_transfer is null then tollgate.count_buckets(a.user_id, l.tag_ids, l.starts_at)
+        else tollgate.count_transfers(a.user_id, l.tag_ids, l.starts_at, a.up_to_transfer)
+      end;
+    end if;
+    a.limits[i] := l;
+  end loop;
+
+  -- Counts of restrictions that do not concern these tags stay as they are. All others are dropped:
+  -- they would miss what is consumed while their restriction is of another plan, or not in force.
+  a.other_limits := '{}';
+  if v_cut_alike and v_counted < cardinality(v_counts) then
+    a.other_limits := array(
+      select o
+      from unnest(v_counts) o
+      join public.plan_restrictions r on r.counter_id = o.counter_id
+      where r.plan_id = a.plan_id and r.starts_at <= a.at and r.ends_at > a.at
+        and not exists (select from unnest(a.limits) f where f.counter_id = o.counter_id)
+    );
+  end if;
+  return a;
+end;
+$$;
+
+comment on function tollgate.count_limits(tollgate.account) is
+  'The account''s restrictions in their current windows: from the counts of the last transfer, or summed up where there is none, as after a change of plan, of the restriction or of the time zone.';
+
+create function tollgate.usage_of(p_account tollgate.account)
+returns public.user_usage
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  u public.user_usage := p_account.usage;
+  l tollgate.limit_state;
+begin
+  u.time_zone := p_account.time_zone;
+  u.week_start := p_account.week_start;
+  u.limits := p_account.other_limits;
+  foreach l in array p_account.limits loop
+    u.limits := u.limits || row(l.counter_id, l.starts_at, l.ends_at, l.tokens_used)::public.limit_usage;
+  end loop;
+  return u;
+end;
+$$;
+
+comment on function tollgate.usage_of(tollgate.account) is 'An account''s running state, to be written.';
+
+create function tollgate.quota_period_at(
+  p_quota public.plan_quotas,
+  p_anchor timestamptz,
+  p_time_zone text,
+  p_week_start integer,
+  p_at timestamptz,
+  out period_start timestamptz,
+  out period_end timestamptz
 )
 returns record
 language plpgsql
@@ -73,103 +298,22 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_start constant timestamptz := least(p_week_start, p_month_start);
-  v_transfer record;
+  v_length constant interval := p_quota.period::text::interval;
+  v_number integer;
 begin
-  hour_used := 0; day_used := 0; week_used := 0; month_used := 0;
-  -- Newest first, so that it ends where the longest window began.
-  for v_transfer in
-    select
-      - t.amount as tokens, t.transaction_type, t.tag_id, t.created_at,
-      coalesce(t.counted_at, t.created_at) as counted_at
-    from public.token_transfers t
-    where t.user_id = p_user_id
-    order by t.transfer_number desc
-  loop
-    exit when v_transfer.created_at < v_start;
-    continue when v_transfer.transaction_type not in ('consumption', 'refund')
-      or p_tag_id is not null and v_transfer.tag_id is distinct from p_tag_id;
-    if v_transfer.counted_at >= p_hour_start then hour_used := hour_used + v_transfer.tokens; end if;
-    if v_transfer.counted_at >= p_day_start then day_used := day_used + v_transfer.tokens; end if;
-    if v_transfer.counted_at >= p_week_start then week_used := week_used + v_transfer.tokens; end if;
-    if v_transfer.counted_at >= p_month_start then month_used := month_used + v_transfer.tokens; end if;
-  end loop;
-end;
-$$;
-
-comment on function tollgate.count_usage(uuid, uuid, timestamptz, timestamptz, timestamptz, timestamptz) is
-  'Tokens used since the start of each window, summed from the audit trail; of one tag, or of all where the tag is null. Needed only when a project''s time zone has changed, and by verify_ledger().';
-
-create function tollgate.usage_at(p_usage public.user_usage, p_time_zone text, p_at timestamptz)
-returns public.user_usage
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  u public.user_usage := p_usage;
-  w tollgate.windows;
-begin
-  -- All windows end on an hour, so within the same hour nothing can have changed.
-  if p_at >= u.hour_start and p_at < u.hour_end and u.time_zone = p_time_zone then
-    return u;
-  end if;
-
-  w := tollgate.windows_at(p_at, p_time_zone);
-  if u.time_zone = p_time_zone then
-    if u.hour_start <> w.hour_start then u.hour_used := 0; end if;
-    if u.day_start <> w.day_start then u.day_used := 0; end if;
-    if u.week_start <> w.week_start then u.week_used := 0; end if;
-    if u.month_start <> w.month_start then u.month_used := 0; end if;
+  if p_quota.counted_from = 'calendar' then
+    select w.starts_at, w.ends_at into period_start, period_end
+    from tollgate.window_at(v_length, p_time_zone, p_week_start, p_at) w;
   else
-    select * into u.hour_used, u.day_used, u.week_used, u.month_used
-    from tollgate.count_usage(u.user_id, null, w.hour_start, w.day_start, w.week_start, w.month_start);
-    u.time_zone := p_time_zone;
+    v_number := tollgate.period_number(p_anchor, v_length, p_time_zone, p_at);
+    period_start := tollgate.period_start(p_anchor, v_length, p_time_zone, v_number);
+    period_end := tollgate.period_start(p_anchor, v_length, p_time_zone, v_number + 1);
   end if;
-  u.hour_start := w.hour_start; u.hour_end := w.hour_end;
-  u.day_start := w.day_start; u.day_end := w.day_end;
-  u.week_start := w.week_start; u.week_end := w.week_end;
-  u.month_start := w.month_start; u.month_end := w.month_end;
-  return u;
 end;
 $$;
 
-comment on function tollgate.usage_at(public.user_usage, text, timestamptz) is
-  'A user''s usage in the windows of an instant, from the usage at the last transfer.';
-
-create function tollgate.tag_usage_at(p_tag public.user_tag_usage, p_usage public.user_usage)
-returns public.user_tag_usage
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  t public.user_tag_usage := p_tag;
-begin
-  if t.time_zone = p_usage.time_zone then
-    if t.hour_start <> p_usage.hour_start then t.hour_used := 0; end if;
-    if t.day_start <> p_usage.day_start then t.day_used := 0; end if;
-    if t.week_start <> p_usage.week_start then t.week_used := 0; end if;
-    if t.month_start <> p_usage.month_start then t.month_used := 0; end if;
-  else
-    select * into t.hour_used, t.day_used, t.week_used, t.month_used
-    from tollgate.count_usage(
-      t.user_id, t.tag_id, p_usage.hour_start, p_usage.day_start, p_usage.week_start, p_usage.month_start
-    );
-    t.time_zone := p_usage.time_zone;
-  end if;
-  t.hour_start := p_usage.hour_start;
-  t.day_start := p_usage.day_start;
-  t.week_start := p_usage.week_start;
-  t.month_start := p_usage.month_start;
-  return t;
-end;
-$$;
-
-comment on function tollgate.tag_usage_at(public.user_tag_usage, public.user_usage) is
-  'A user''s usage of one tag in the windows that p_usage is in.';
+comment on function tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timestamptz) is
+  'The period of a quota that an instant lies in: counted from a user''s billing anchor, or of the calendar.';
 
 create function tollgate.quota_at(p_account tollgate.account)
 returns public.user_quota_usage
@@ -179,26 +323,173 @@ security invoker
 set search_path = ''
 as $$
 declare
-  q public.user_quota_usage := p_account.quota;
+  a constant tollgate.account := p_account;
+  q public.user_quota_usage := a.quota;
 begin
-  if q.period_end is null or p_account.at >= q.period_end then
+  if q.period_end is null or a.at >= q.period_end then
     -- A period once begun runs to its end; after a change of anchor or zone the next one starts there.
     select greatest(n.period_start, q.period_end), n.period_end into q.period_start, q.period_end
-    from tollgate.quota_period_at(
-      p_account.billing_anchor, p_account.quota_period, p_account.time_zone, p_account.at
-    ) n;
-    q.user_id := p_account.user_id;
-    q.quota_id := p_account.quota_id;
+    from tollgate.quota_period_at(a.plan_quota, a.billing_anchor, a.time_zone, a.week_start, a.at) n;
+    q.user_id := a.user_id;
+    q.quota_id := (a.plan_quota).id;
+    q.is_fixed := false;
     q.tokens_used := 0;
   end if;
-  -- Never below what was used, where the quota has been made smaller since.
-  q.token_amount := greatest(p_account.quota_amount, q.tokens_used);
+  if not q.is_fixed then
+    -- Never below what was used, where the quota has been made smaller since.
+    q.token_amount := greatest((a.plan_quota).token_amount, q.tokens_used);
+  end if;
   return q;
 end;
 $$;
 
 comment on function tollgate.quota_at(tollgate.account) is
   'The current period of the account''s quota and what was used in it, from the last period that was begun.';
+
+create function tollgate.due_occurrences(p_account tollgate.account)
+returns setof public.user_token_grants
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a constant tollgate.account := p_account;
+  r public.recurring_grants;
+  g public.user_token_grants;
+  v_every interval;
+  v_first integer;
+begin
+  for r in
+    select * from public.recurring_grants f
+    where f.user_id = a.user_id and f.starts_at <= a.at and (a.up_to_transfer is null or f.created_at <= a.at)
+  loop
+    v_every := r.every::text::interval;
+    v_first := case when a.up_to_transfer is null then r.occurrences_booked else 0 end;
+    if r.valid_for is not null then
+      -- Those before have lapsed.
+      v_first := greatest(v_first, tollgate.period_number(
+        r.starts_at, v_every, a.time_zone, a.at - 2 * r.valid_for::text::interval
+      ));
+    end if;
+    for i in v_first .. tollgate.period_number(r.starts_at, v_every, a.time_zone, a.at) loop
+      g.effective_at := tollgate.period_start(r.starts_at, v_every, a.time_zone, i);
+      exit when g.effective_at >= r.ends_at;
+      g.expires_at := tollgate.period_start(g.effective_at, r.valid_for::text::interval, a.time_zone, 1);
+      g.id := tollgate.computed_uuid(uuid_send(r.id) || int4send(i));
+      continue when g.expires_at <= a.at or a.up_to_transfer is not null and exists (
+        select from public.user_token_grants f where f.user_id = a.user_id and f.id = g.id
+      );
+      g.user_id := a.user_id;
+      g.token_amount := r.token_amount;
+      g.grant_type := r.grant_type;
+      g.priority := r.priority;
+      g.tag_ids := r.tag_ids;
+      g.recurring_grant_id := r.id;
+      g.metadata := r.metadata;
+      return next g;
+    end loop;
+  end loop;
+end;
+$$;
+
+comment on function tollgate.due_occurrences(tollgate.account) is
+  'Occurrences of recurring grants that are due, have not lapsed and are not written down yet. Their ids are computed, so that none can be made twice.';
+
+create function tollgate.due_rollovers(p_account tollgate.account)
+returns setof public.user_token_grants
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a constant tollgate.account := p_account;
+  v_quota constant public.plan_quotas := a.plan_quota;
+  p public.user_quota_usage;
+  g public.user_token_grants;
+  v_end timestamptz := (a.quota).period_start;
+  v_held bigint;
+begin
+  -- Back from the current period, as far as what was carried over can still be spent.
+  for i in 1 .. v_quota.rollover_periods loop
+    exit when v_end <= greatest(v_quota.rollover_since, a.existing_since, a.plan_since, a.quota_open_since);
+    select * into p from public.user_quota_usage f
+    where f.user_id = a.user_id and f.quota_id = v_quota.id and f.period_start < v_end
+    order by f.period_start desc
+    limit 1;
+    if not found or p.period_end < v_end then
+      -- Nothing was used.
+      select greatest(n.period_start, p.period_end) into p.period_start
+      from tollgate.quota_period_at(
+        v_quota, a.billing_anchor, a.time_zone, a.week_start, v_end - interval '1 microsecond'
+      ) n;
+      p.token_amount := v_quota.token_amount;
+      p.tokens_used := 0;
+    end if;
+    select coalesce(sum(s.tokens), 0) into v_held
+    from unnest(a.holds) h
+    cross join lateral unnest(h.sources) s
+    where s.grant_id is null and h.quota_id = v_quota.id and h.quota_period_start = p.period_start;
+
+    g.id := tollgate.computed_uuid(uuid_send(v_quota.id) || uuid_send(a.user_id) || timestamptz_send(v_end));
+    g.token_amount := greatest(0, least(p.token_amount - p.tokens_used - v_held, v_quota.rollover_max_tokens));
+    g.effective_at := v_end;
+    g.expires_at := v_end;
+    for n in 1 .. v_quota.rollover_periods loop
+      g.expires_at := (tollgate.quota_period_at(
+        v_quota, a.billing_anchor, a.time_zone, a.week_start, g.expires_at
+      )).period_end;
+    end loop;
+    if g.token_amount > 0 and g.expires_at > a.at and not exists (
+      select from public.user_token_grants f where f.user_id = a.user_id and f.id = g.id
+    ) then
+      g.user_id := a.user_id;
+      g.grant_type := 'rollover';
+      g.priority := 50;
+      g.recurring_grant_id := v_quota.id;
+      return next g;
+    end if;
+    v_end := p.period_start;
+  end loop;
+end;
+$$;
+
+comment on function tollgate.due_rollovers(tollgate.account) is
+  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Periods in which the user was on the plan and could use the quota at their end; tokens that holds set aside do not roll over. Their ids are computed, so that none can be made twice.';
+
+create function tollgate.add_due_grants(p_account tollgate.account)
+returns tollgate.account
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a tollgate.account := p_account;
+begin
+  a.due_grants := array(select d from tollgate.due_occurrences(a) d)
+    || case when (a.plan_quota).rollover_periods is not null and a.quota_is_open then
+      array(select d from tollgate.due_rollovers(a) d)
+    else '{}' end;
+  if cardinality(a.due_grants) > 0 then
+    a.grants := array(
+      select g
+      from unnest(a.grants || array(
+        select row(
+          d.id, d.token_amount, d.grant_type, d.priority, d.effective_at, d.expires_at, d.tag_ids, a.at
+        )::tollgate.grant_state
+        from unnest(a.due_grants) d
+      )) g
+      order by g.priority, coalesce(g.expires_at, 'infinity'), g.created_at, g.id
+    );
+  end if;
+  return a;
+end;
+$$;
+
+comment on function tollgate.add_due_grants(tollgate.account) is
+  'The account with the grants that are due: they count as if they were written down.';
 
 create function tollgate.counts_in(p_limit tollgate.limit_state, p_tag_id uuid, p_at timestamptz)
 returns boolean
@@ -208,7 +499,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return coalesce(p_limit.tag_id = p_tag_id, p_limit.tag_id is null) and p_at >= p_limit.starts_at;
+  return (p_limit.tag_ids is null or coalesce(p_tag_id = any(p_limit.tag_ids), false)) and p_at >= p_limit.starts_at;
 end;
 $$;
 
@@ -255,6 +546,76 @@ $$;
 comment on function tollgate.hold_aside(tollgate.account) is
   'The account without what its open holds set aside: of the current quota period, of grants in force, of the windows in which the holds were made.';
 
+create function tollgate.quota_left(p_account tollgate.account)
+returns bigint
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return case
+    when p_account.quota_is_open then
+      greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held)
+    else 0
+  end;
+end;
+$$;
+
+comment on function tollgate.quota_left(tollgate.account) is
+  'What can be spent of the current quota period: 0 without a quota, or while payment closes it.';
+
+create function tollgate.add_up(p_account tollgate.account)
+returns tollgate.account
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  a tollgate.account := p_account;
+  g tollgate.grant_state;
+  v_is_new_period boolean;
+begin
+  a.quota_held := 0;
+  a.grants_left := 0;
+  a.scoped_grants_left := 0;
+  a.tokens_held := 0;
+  a.due_grants := '{}';
+  a := tollgate.count_limits(a);
+  a.quota_is_open := (a.plan_quota).id is not null
+    and tollgate.quota_is_open(a.payment_status, a.quota_open_until, a.at);
+  if (a.plan_quota).id is not null then
+    v_is_new_period := (a.quota).period_end is null or a.at >= (a.quota).period_end;
+    a.quota := tollgate.quota_at(a);
+    a.quota_amount := case when (a.quota).is_fixed then (a.quota).token_amount else (a.plan_quota).token_amount end;
+  end if;
+  if tollgate.recurring_grants_are_due(a)
+    or v_is_new_period and (a.plan_quota).rollover_periods is not null then
+    a := tollgate.add_due_grants(a);
+  end if;
+  if cardinality(a.holds) > 0 then
+    if a.but_hold is not null then
+      a.holds := array(select h from unnest(a.holds) h where h.transfer_number <> a.but_hold);
+    end if;
+    a := tollgate.hold_aside(a);
+  end if;
+  a.quota_left := tollgate.quota_left(a);
+  foreach g in array a.grants loop
+    if g.effective_at <= a.at then
+      a.grants_left := a.grants_left + g.tokens_left;
+      if g.tag_ids is not null then
+        a.scoped_grants_left := a.scoped_grants_left + g.tokens_left;
+      end if;
+    end if;
+  end loop;
+  return a;
+end;
+$$;
+
+comment on function tollgate.add_up(tollgate.account) is
+  'An account that was read, completed: windows, period, due grants, holds, and what is left.';
+
 create function tollgate.account_at(
   p_project_id uuid,
   p_user_id uuid,
@@ -271,112 +632,88 @@ set search_path = ''
 as $$
 declare
   a tollgate.account;
-  u public.user_usage;
-  g public.user_tag_usage;
-  v_limit tollgate.limit_state;
-  v_window integer;
-  v_grant tollgate.grant_state;
 begin
   select
-    p_user_id, p_external_id, p_project_id, e.id is not null,
-    coalesce(e.billing_anchor, p_at), coalesce(e.payment_status, 'active'), p.time_zone,
-    l.id, l.name, l.plan_type, q.id, q.token_amount, q.period,
-    greatest(p_at, s.last_transfer_at), s,
-    array(
-      select f from public.user_tag_usage f where f.user_id = p_user_id and f.tag_id = any(p_tag_ids)
-    ),
-    array(
-      select row(
-        r.tag_id, r.restriction_config ->> 'tag_name', r.max_tokens, r.duration, 0, 0, null, null
-      )::tollgate.limit_state
-      from public.plan_restrictions r
-      where r.plan_id = l.id and (r.tag_id is null or r.tag_id = any(p_tag_ids))
-      order by r.tag_id nulls first, r.duration, r.max_tokens
-    ),
+    p_user_id, p_external_id, p_project_id, e.id is not null, coalesce(e.created_at, p_at),
+    coalesce(e.billing_anchor, p_at), coalesce(e.payment_status, 'active'), e.quota_open_until,
+    coalesce(e.quota_open_since, '-infinity'), coalesce(e.time_zone, p.time_zone),
+    array_position(enum_range(null::public.weekday), p.week_start),
+    l.id,
+    case when e.next_plan_at <= n.at then e.next_plan_at else coalesce(e.plan_since, '-infinity') end,
+    case when e.next_plan_at > n.at then e.next_plan_id end,
+    case when e.next_plan_at > n.at then e.next_plan_at end,
+    l.name, l.plan_type, q, null, n.at, null, s,
+    tollgate.limits_of(l.id, p_tag_ids, n.at), null,
     (
       select c from public.user_quota_usage c
       where c.user_id = p_user_id and c.quota_id = q.id
       order by c.period_start desc
       limit 1
     ),
-    0, 0,
+    false, 0, 0,
     array(
-      select row(f.id, f.token_amount - f.tokens_used, f.expires_at)::tollgate.grant_state
+      select row(
+        f.id, f.token_amount - f.tokens_used, f.grant_type, f.priority, f.effective_at, f.expires_at, f.tag_ids,
+        f.created_at
+      )::tollgate.grant_state
       from public.user_token_grants f
       where f.user_id = p_user_id
         and not f.is_spent
-        and coalesce(f.expires_at, 'infinity') > greatest(p_at, s.last_transfer_at)
-      order by coalesce(f.expires_at, 'infinity'), f.created_at, f.id
+        and coalesce(f.voided_at, f.expires_at, 'infinity') > n.at
+      order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.id
     ),
-    0,
+    null, 0, 0,
     array(
       select h from public.token_holds h
       where h.user_id = p_user_id
         and h.ended_by is null
-        and h.expires_at > greatest(p_at, s.last_transfer_at)
-        and h.transfer_number is distinct from p_but_hold
+        and h.expires_at > n.at
       order by h.expires_at
     ),
-    0
+    p_but_hold, 0
   into a
   from public.projects p
   left join public.tracked_users e on e.id = p_user_id
   left join public.user_usage s on s.user_id = p_user_id
+  cross join lateral (select greatest(p_at, s.last_transfer_at) as at) n
   -- A lookup by key for ever: joined, the planner may prefer to scan all plans while they are few.
   cross join lateral (
-    select * from public.plans f where f.id = coalesce(e.plan_id, p.default_plan_id) limit 1
+    select * from public.plans f
+    where f.id = case when e.next_plan_at <= n.at then e.next_plan_id else coalesce(e.plan_id, p.default_plan_id) end
+    limit 1
   ) l
   left join public.plan_quotas q on q.plan_id = l.id and l.plan_type = 'subscription'
   where p.id = p_project_id;
   if not found then
     return null;
   end if;
-
   if not a.exists_already then
-    a.usage := row(
-      a.user_id, '', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity', '-infinity',
-      '-infinity', '-infinity', 0, 0, 0, 0, 0, '-infinity'
-    )::public.user_usage;
+    a.usage := row(a.user_id, '', 1, 'infinity', 0, '-infinity', '{}')::public.user_usage;
   end if;
-  a.usage := tollgate.usage_at(a.usage, a.time_zone, a.at);
-  for i in 1 .. cardinality(a.tags) loop
-    a.tags[i] := tollgate.tag_usage_at(a.tags[i], a.usage);
-  end loop;
-  u := a.usage;
-  for i in 1 .. cardinality(a.limits) loop
-    v_limit := a.limits[i];
-    v_window := case v_limit.duration when '1 hour' then 1 when '1 day' then 2 when '1 week' then 3 else 4 end;
-    v_limit.starts_at := (array[u.hour_start, u.day_start, u.week_start, u.month_start])[v_window];
-    v_limit.resets_at := (array[u.hour_end, u.day_end, u.week_end, u.month_end])[v_window];
-    if v_limit.tag_id is null then
-      v_limit.tokens_used := (array[u.hour_used, u.day_used, u.week_used, u.month_used])[v_window];
-    else
-      foreach g in array a.tags loop
-        if g.tag_id = v_limit.tag_id then
-          v_limit.tokens_used := (array[g.hour_used, g.day_used, g.week_used, g.month_used])[v_window];
-        end if;
-      end loop;
-    end if;
-    a.limits[i] := v_limit;
-  end loop;
-  if a.quota_id is not null then
-    a.quota := tollgate.quota_at(a);
-  end if;
-  if cardinality(a.holds) > 0 then
-    a := tollgate.hold_aside(a);
-  end if;
-  if a.quota_id is not null and a.payment_status = 'active' then
-    a.quota_left := greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held);
-  end if;
-  foreach v_grant in array a.grants loop
-    a.grants_left := a.grants_left + v_grant.tokens_left;
-  end loop;
-  return a;
+  return tollgate.add_up(a);
 end;
 $$;
 
 comment on function tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint) is
-  'A user''s account at an instant, or at the user''s last transfer where that is later. Of tags, and of restrictions of tags, only those named. A user that does not exist yet has the account that first use would create, or null where the project has no default plan. p_but_hold leaves out one hold.';
+  'A user''s account at an instant, or at the user''s last transfer where that is later. Of restrictions of tags only those of the tags named. A user that does not exist yet has the account that first use would create, or null where the project has no default plan. p_but_hold leaves out one hold.';
+
+create function tollgate.limit_resets_at(p_limit tollgate.limit_state)
+returns timestamptz
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  if p_limit.is_rolling then
+    return p_limit.ends_at + make_interval(secs => extract(epoch from p_limit.length));
+  end if;
+  return p_limit.ends_at;
+end;
+$$;
+
+comment on function tollgate.limit_resets_at(tollgate.limit_state) is
+  'When all that is used of a restriction will be forgotten: at the end of its window, or, of a rolling one, when what is used now has rolled off.';
 
 create function tollgate.limit_json(p_limit tollgate.limit_state)
 returns jsonb
@@ -390,13 +727,18 @@ begin
     return null;
   end if;
   return jsonb_build_object(
-    'tag', p_limit.tag,
+    'tag', p_limit.config ->> 'tag_name',
+    'tags', coalesce(
+      p_limit.config -> 'tag_names',
+      case when p_limit.tag_ids is not null then jsonb_build_array(p_limit.config -> 'tag_name') end
+    ),
     'max_tokens', p_limit.max_tokens,
-    'duration', p_limit.duration,
+    'duration', p_limit.config ->> 'duration',
+    'window', coalesce(p_limit.config ->> 'window', 'calendar'),
     'used', p_limit.tokens_used,
     'held', p_limit.tokens_held,
     'left', greatest(0, p_limit.max_tokens - p_limit.tokens_used - p_limit.tokens_held),
-    'resets_at', p_limit.resets_at
+    'resets_at', tollgate.limit_resets_at(p_limit)
   );
 end;
 $$;
@@ -405,12 +747,23 @@ comment on function tollgate.limit_json(tollgate.limit_state) is 'A restriction 
 
 revoke all on all functions in schema tollgate from public;
 grant execute on function
-tollgate.count_usage(uuid, uuid, timestamptz, timestamptz, timestamptz, timestamptz),
-tollgate.usage_at(public.user_usage, text, timestamptz),
-tollgate.tag_usage_at(public.user_tag_usage, public.user_usage),
+tollgate.quarter_of(timestamptz),
+tollgate.limits_of(uuid, uuid[], timestamptz),
+tollgate.limit_window_at(tollgate.limit_state, text, integer, timestamptz),
+tollgate.count_buckets(uuid, uuid[], timestamptz, timestamptz),
+tollgate.count_transfers(uuid, uuid[], timestamptz, bigint),
+tollgate.count_limits(tollgate.account),
+tollgate.usage_of(tollgate.account),
+tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timestamptz),
 tollgate.quota_at(tollgate.account),
+tollgate.due_occurrences(tollgate.account),
+tollgate.due_rollovers(tollgate.account),
+tollgate.add_due_grants(tollgate.account),
 tollgate.counts_in(tollgate.limit_state, uuid, timestamptz),
 tollgate.hold_aside(tollgate.account),
+tollgate.quota_left(tollgate.account),
+tollgate.add_up(tollgate.account),
 tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint),
+tollgate.limit_resets_at(tollgate.limit_state),
 tollgate.limit_json(tollgate.limit_state)
 to tollgate_kernel;

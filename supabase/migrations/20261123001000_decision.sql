@@ -1,5 +1,5 @@
--- The rules: what a call may take, and from where. Decided in memory, from an account; nothing here reads
--- or writes a table. Consumptions, batches, holds, checks and excesses are all decided here.
+-- The rules: what a call may take, and from where. Decided in memory, from an account; nothing here
+-- writes a table, and only a denial reads one. Consumptions, batches, holds, checks and excesses are all decided here.
 
 create type public.consume_mode as enum ('all_or_nothing', 'up_to');
 comment on type public.consume_mode is
@@ -25,34 +25,77 @@ create function tollgate.limit_frees_at(
 )
 returns timestamptz
 language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  l constant tollgate.limit_state := p_limit;
+  v_left bigint := l.max_tokens - l.tokens_used - l.tokens_held;
+  v_length constant interval := make_interval(secs => extract(epoch from l.length));
+  v_freed record;
+begin
+  if p_tokens > l.max_tokens then
+    return l.in_force_until;
+  end if;
+  for v_freed in
+    select f.at, f.tokens
+    from (
+      select
+        case
+          when l.is_rolling then least(h.expires_at, tollgate.quarter_of(h.created_at) + v_length + interval '15 minutes')
+          else h.expires_at
+        end as at,
+        h.token_amount as tokens
+      from unnest(p_account.holds) h
+      where tollgate.counts_in(l, h.tag_id, h.created_at)
+      union all
+      select b.starts_at + v_length + interval '15 minutes', b.tokens_used
+      from public.user_usage_buckets b
+      where l.is_rolling and b.user_id = p_account.user_id and b.starts_at >= l.starts_at
+        and (l.tag_ids is null or b.tag_id = any(l.tag_ids))
+    ) f
+    order by f.at
+  loop
+    exit when not l.is_rolling and v_freed.at >= l.ends_at;
+    v_left := v_left + v_freed.tokens;
+    if v_left >= p_tokens then
+      return least(v_freed.at, l.in_force_until);
+    end if;
+  end loop;
+  return least(tollgate.limit_resets_at(l), l.in_force_until);
+end;
+$$;
+
+comment on function tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint) is
+  'When a restriction has room for so many tokens at the latest: when enough holds have expired, or enough has rolled off, or its window ends, or it is no longer in force; infinity where they are more than it ever allows.';
+
+create function tollgate.grants_left_for(p_account tollgate.account, p_tag_id uuid)
+returns bigint
+language plpgsql
 immutable
 security invoker
 set search_path = ''
 as $$
 declare
-  v_left bigint := p_limit.max_tokens - p_limit.tokens_used - p_limit.tokens_held;
-  h public.token_holds;
+  v_left bigint := p_account.grants_left;
+  g tollgate.grant_state;
 begin
-  if p_tokens > p_limit.max_tokens then
-    return 'infinity';
-  end if;
-  foreach h in array p_account.holds loop
-    exit when h.expires_at >= p_limit.resets_at;
-    if tollgate.counts_in(p_limit, h.tag_id, h.created_at) then
-      v_left := v_left + h.token_amount;
-      if v_left >= p_tokens then
-        return h.expires_at;
+  if p_account.scoped_grants_left > 0 then
+    foreach g in array p_account.grants loop
+      if g.effective_at <= p_account.at and g.tag_ids is not null and coalesce(p_tag_id = any(g.tag_ids), false) is false then
+        v_left := v_left - g.tokens_left;
       end if;
-    end if;
-  end loop;
-  return p_limit.resets_at;
+    end loop;
+  end if;
+  return v_left;
 end;
 $$;
 
-comment on function tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint) is
-  'When a restriction has room for so many tokens at the latest: when enough holds have expired, or its window ends; infinity where they are more than it ever allows.';
+comment on function tollgate.grants_left_for(tollgate.account, uuid) is
+  'Tokens left in the grants that can be spent on a tag now, or on none.';
 
-create function tollgate.tokens_return_at(p_account tollgate.account, p_tokens bigint)
+create function tollgate.tokens_return_at(p_account tollgate.account, p_tokens bigint, p_tag_id uuid)
 returns timestamptz
 language plpgsql
 immutable
@@ -63,7 +106,8 @@ declare
   a constant tollgate.account := p_account;
   q constant public.user_quota_usage := a.quota;
 begin
-  -- Tokens come back only when a hold expires or a quota period begins: how many are there then?
+  -- Tokens come back only when a hold expires, a quota period begins or a grant takes effect: how many
+  -- are there then?
   return (
     with freed as (
       select h.expires_at as at, s.grant_id, s.tokens,
@@ -72,17 +116,26 @@ begin
       cross join lateral unnest(h.sources) s
     )
     select t.at
-    from (select f.at from freed f union select q.period_end where a.payment_status = 'active') t
-    where p_tokens <= coalesce((
+    from (
+      select f.at from freed f
+      union
+      select q.period_end
+      union
+      select g.effective_at from unnest(a.grants) g where g.effective_at > a.at
+    ) t
+    where t.at is not null and p_tokens <= coalesce((
         select sum(g.tokens_left + coalesce((
           select sum(f.tokens) from freed f where f.grant_id = g.id and f.at <= t.at
         ), 0))
         from unnest(a.grants) g
-        where coalesce(g.expires_at, 'infinity') > t.at
+        where coalesce(g.expires_at, 'infinity') > t.at and g.effective_at <= t.at
+          and (g.tag_ids is null or p_tag_id = any(g.tag_ids))
       ), 0)
       + case
-        when a.payment_status <> 'active' or a.quota_id is null then 0
-        when t.at >= q.period_end then a.quota_amount
+        when (a.plan_quota).id is null or not tollgate.quota_is_open(a.payment_status, a.quota_open_until, t.at)
+          -- What the next plan gives is its own affair.
+          or t.at >= a.next_plan_at then 0
+        when t.at >= q.period_end then (a.plan_quota).token_amount
         else greatest(0, a.quota_amount - q.tokens_used - a.quota_held + coalesce((
           select sum(f.tokens) from freed f where f.grant_id is null and f.of_this_period and f.at <= t.at
         ), 0))
@@ -93,15 +146,32 @@ begin
 end;
 $$;
 
-comment on function tollgate.tokens_return_at(tollgate.account, bigint) is
-  'When a user who has too few tokens will have so many, if nothing else happens: when enough open holds have expired, or a quota period begins; null where waiting alone does not help.';
+comment on function tollgate.tokens_return_at(tollgate.account, bigint, uuid) is
+  'When a user who has too few tokens for a tag will have so many, if nothing else happens: when enough open holds have expired, a quota period begins, or grants that were given take effect; null where waiting alone does not help. Recurring grants and rollovers yet to come do not count.';
+
+create function tollgate.tags_of(p_limit tollgate.limit_state)
+returns text
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_limit.config ->> 'tag_name',
+    (select string_agg(n, ', ') from jsonb_array_elements_text(p_limit.config -> 'tag_names') n)
+  );
+end;
+$$;
+
+comment on function tollgate.tags_of(tollgate.limit_state) is 'The names of the tags that a restriction limits; null for all.';
 
 create function tollgate.decide(
   p_account tollgate.account, p_tokens bigint, p_mode public.consume_mode, p_tag_id uuid
 )
 returns tollgate.decision
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
@@ -112,13 +182,14 @@ declare
   v_least_left bigint;
   v_frees_at timestamptz;
   v_requested text := p_tokens;
+  v_grants_left constant bigint := tollgate.grants_left_for(p_account, p_tag_id);
 begin
   d.tokens := p_tokens;
   if p_mode = 'up_to' then
     v_requested := 'up to ' || p_tokens;
-    d.tokens := least(d.tokens, p_account.quota_left + p_account.grants_left);
+    d.tokens := least(d.tokens, p_account.quota_left + v_grants_left);
     foreach l in array p_account.limits loop
-      if l.tag_id is null or l.tag_id = p_tag_id then
+      if l.tag_ids is null or p_tag_id = any(l.tag_ids) then
         d.tokens := least(d.tokens, l.max_tokens - l.tokens_used - l.tokens_held);
       end if;
     end loop;
@@ -127,7 +198,7 @@ begin
 
   -- One restriction decides: of those exceeded the last to let this call through, else the nearest.
   foreach l in array p_account.limits loop
-    continue when l.tag_id is not null and l.tag_id is distinct from p_tag_id;
+    continue when coalesce(p_tag_id <> all(l.tag_ids), l.tag_ids is not null);
     v_left := l.max_tokens - l.tokens_used - l.tokens_held;
     if v_left < d.tokens then
       v_frees_at := tollgate.limit_frees_at(p_account, l, d.tokens);
@@ -148,20 +219,28 @@ begin
   if d.reason is not null then
     l := d.nearest_limit;
     d.shortfall := d.tokens - greatest(0, v_least_left);
-    d.message := format(
-      'Limit reached: %s tokens requested, %s of %s per %s left%s',
-      v_requested, greatest(0, v_least_left), l.max_tokens, substring(l.duration::text from 3), ' for ' || l.tag
-    );
+    if l.max_tokens = 0 then
+      d.message := format('The plan does not allow %s', coalesce(tollgate.tags_of(l), 'any tokens to be used'));
+    else
+      d.message := format(
+        'Limit reached: %s tokens requested, %s of %s per %s left%s',
+        v_requested, greatest(0, v_least_left), l.max_tokens,
+        regexp_replace(l.config ->> 'duration', '^1 ', ''), ' for ' || tollgate.tags_of(l)
+      );
+    end if;
     if d.retry_at = 'infinity' then
       d.retry_at := null;
-      d.hint := format('Ask for at most %s tokens a call, or raise the restriction.', l.max_tokens);
+      d.hint := case
+        when l.max_tokens = 0 then 'Move the user to another plan, or raise the restriction.'
+        else format('Ask for at most %s tokens a call, or raise the restriction.', l.max_tokens)
+      end;
     else
       d.hint := 'Call again at retry_at, or raise the restriction.';
     end if;
-  elsif d.from_grants > p_account.grants_left then
-    d.shortfall := d.from_grants - p_account.grants_left;
-    if p_account.payment_status <> 'active'
-      and d.tokens <= greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held) + p_account.grants_left then
+  elsif d.from_grants > v_grants_left then
+    d.shortfall := d.from_grants - v_grants_left;
+    if (p_account.plan_quota).id is not null and not p_account.quota_is_open
+      and d.tokens <= greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held) + v_grants_left then
       d.reason := 'payment_inactive';
       d.message := format(
         'Not enough tokens: %s requested, and base quota is closed while payment is %s', v_requested, p_account.payment_status
@@ -170,9 +249,9 @@ begin
     else
       d.reason := 'insufficient_tokens';
       d.message := format(
-        'Not enough tokens: %s requested, %s left', v_requested, p_account.quota_left + p_account.grants_left
+        'Not enough tokens: %s requested, %s left', v_requested, p_account.quota_left + v_grants_left
       );
-      d.retry_at := tollgate.tokens_return_at(p_account, d.tokens);
+      d.retry_at := tollgate.tokens_return_at(p_account, d.tokens, p_tag_id);
       d.hint := format(
         'Grant what is lacking (%s)%s.', d.shortfall, case when d.retry_at is not null then ', or call again at retry_at' end
       );
@@ -185,7 +264,7 @@ $$;
 comment on function tollgate.decide(tollgate.account, bigint, public.consume_mode, uuid) is
   'The rules: restrictions of the plan that are overall or of the tag, then base quota, then grants. All of the tokens, or with mode up_to as many as there are, at least 1.';
 
-create function tollgate.split(p_account tollgate.account, p_decision tollgate.decision)
+create function tollgate.split(p_account tollgate.account, p_decision tollgate.decision, p_tag_id uuid)
 returns public.token_source[]
 language plpgsql
 immutable
@@ -205,6 +284,7 @@ begin
   end if;
   foreach g in array p_account.grants loop
     exit when v_needed = 0;
+    continue when g.effective_at > p_account.at or coalesce(p_tag_id <> all(g.tag_ids), g.tag_ids is not null);
     v_taken := least(v_needed, g.tokens_left);
     if v_taken > 0 then
       v_sources := v_sources || row(g.id, v_taken, g.tokens_left - v_taken)::public.token_source;
@@ -215,13 +295,15 @@ begin
 end;
 $$;
 
-comment on function tollgate.split(tollgate.account, tollgate.decision) is
-  'The sources that pay, in order: base quota, then grants first in, first out by expiry, never-expiring last.';
+comment on function tollgate.split(tollgate.account, tollgate.decision, uuid) is
+  'The sources that pay for a tag, in order: base quota, then grants by priority, then first in, first out by expiry, never-expiring last.';
 
 revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint),
-tollgate.tokens_return_at(tollgate.account, bigint),
+tollgate.grants_left_for(tollgate.account, uuid),
+tollgate.tokens_return_at(tollgate.account, bigint, uuid),
+tollgate.tags_of(tollgate.limit_state),
 tollgate.decide(tollgate.account, bigint, public.consume_mode, uuid),
-tollgate.split(tollgate.account, tollgate.decision)
+tollgate.split(tollgate.account, tollgate.decision, uuid)
 to tollgate_kernel;

@@ -26,34 +26,42 @@ $$;
 comment on function tollgate.lock_user(uuid) is
   'Makes a user''s calls queue until the end of the transaction; false where the user does not exist yet. Lock alone, read afterwards: a statement that waited for a lock re-reads only the locked row.';
 
+create function tollgate.current_api_key_id()
+returns uuid
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return nullif(current_setting('tollgate.api_key_id', true), '')::uuid;
+end;
+$$;
+
+comment on function tollgate.current_api_key_id() is
+  'The API key that authenticate() let in earlier in this transaction, if any.';
+
 create function tollgate.book(
   p_account tollgate.account, p_transfer public.token_transfers, p_sources public.token_source[]
 )
 returns tollgate.booking
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = ''
 as $$
 declare
   a tollgate.account := p_account;
-  u public.user_usage := a.usage;
   t public.token_transfers := p_transfer;
   v_is_hold constant boolean := t.transaction_type = 'hold';
   v_counted_at constant timestamptz := coalesce(t.counted_at, a.at);
   v_tokens constant bigint := case when t.transaction_type in ('consumption', 'refund') then - t.amount else 0 end;
   v_held bigint := 0;
-  v_hour bigint;
-  v_day bigint;
-  v_week bigint;
-  v_month bigint;
-  v_place integer;
-  g public.user_tag_usage;
   l tollgate.limit_state;
   s public.token_source;
 begin
-  u.last_transfer_number := u.last_transfer_number + 1;
-  u.last_transfer_at := a.at;
+  a.usage.last_transfer_number := (a.usage).last_transfer_number + 1;
+  a.usage.last_transfer_at := a.at;
 
   foreach s in array p_sources loop
     if v_is_hold then
@@ -64,6 +72,9 @@ begin
         if a.grants[i].id = s.grant_id then
           a.grants[i].tokens_left := a.grants[i].tokens_left - s.tokens;
           a.grants_left := a.grants_left - s.tokens;
+          if a.grants[i].tag_ids is not null then
+            a.scoped_grants_left := a.scoped_grants_left - s.tokens;
+          end if;
           exit;
         end if;
       end loop;
@@ -74,38 +85,11 @@ begin
         a.quota.tokens_used := (a.quota).tokens_used + s.tokens;
         a.quota.token_amount := greatest((a.quota).token_amount, (a.quota).tokens_used);
       end if;
-      if a.payment_status = 'active' then
-        a.quota_left := greatest(0, a.quota_amount - (a.quota).tokens_used - a.quota_held);
-      end if;
+      a.quota_left := tollgate.quota_left(a);
     end if;
   end loop;
   a.tokens_held := a.tokens_held + v_held;
 
-  v_hour := case when v_counted_at >= u.hour_start then v_tokens else 0 end;
-  v_day := case when v_counted_at >= u.day_start then v_tokens else 0 end;
-  v_week := case when v_counted_at >= u.week_start then v_tokens else 0 end;
-  v_month := case when v_counted_at >= u.month_start then v_tokens else 0 end;
-  u.hour_used := u.hour_used + v_hour;
-  u.day_used := u.day_used + v_day;
-  u.week_used := u.week_used + v_week;
-  u.month_used := u.month_used + v_month;
-  if t.tag_id is not null then
-    v_place := cardinality(a.tags) + 1;
-    g := row(
-      a.user_id, t.tag_id, u.time_zone, u.hour_start, u.day_start, u.week_start, u.month_start, 0, 0, 0, 0
-    )::public.user_tag_usage;
-    for i in 1 .. cardinality(a.tags) loop
-      if a.tags[i].tag_id = t.tag_id then
-        v_place := i;
-        g := a.tags[i];
-      end if;
-    end loop;
-    g.hour_used := g.hour_used + v_hour;
-    g.day_used := g.day_used + v_day;
-    g.week_used := g.week_used + v_week;
-    g.month_used := g.month_used + v_month;
-    a.tags[v_place] := g;
-  end if;
   for i in 1 .. cardinality(a.limits) loop
     l := a.limits[i];
     if tollgate.counts_in(l, t.tag_id, v_counted_at) then
@@ -114,15 +98,15 @@ begin
       a.limits[i] := l;
     end if;
   end loop;
-  a.usage := u;
 
   t.user_id := a.user_id;
-  t.transfer_number := u.last_transfer_number;
+  t.transfer_number := (a.usage).last_transfer_number;
   t.base_quota_used := coalesce(t.base_quota_used, 0);
   t.grants_used := coalesce(t.grants_used, 0);
   t.quota_left := a.quota_left;
   t.grants_left := a.grants_left;
   t.tokens_held := a.tokens_held;
+  t.api_key_id := tollgate.current_api_key_id();
   t.created_at := a.at;
   return row(a, t)::tollgate.booking;
 end;
@@ -332,11 +316,52 @@ $$;
 comment on function tollgate.find_replay(uuid, text, bigint) is
   'The transfer to which a request id was applied before, or null. Raises TG006 where it was another request.';
 
+create function tollgate.count_in_bucket(p_transfer public.token_transfers)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  t constant public.token_transfers := p_transfer;
+  v_nil constant uuid := '00000000-0000-0000-0000-000000000000';
+  v_tag_id constant uuid := coalesce(t.tag_id, v_nil);
+  v_starts_at constant timestamptz := tollgate.quarter_of(coalesce(t.counted_at, t.created_at));
+  v_calls constant integer := case when t.transaction_type = 'consumption' then 1 else 0 end;
+  v_api_key_id uuid := coalesce(t.api_key_id, v_nil);
+begin
+  if t.transaction_type = 'refund' then
+    select coalesce(o.api_key_id, v_nil) into strict v_api_key_id
+    from public.token_transfers o
+    where o.user_id = t.user_id and o.transfer_number = t.refers_to;
+  end if;
+  update public.user_usage_buckets b
+  set
+    calls = b.calls + v_calls,
+    tokens_used = b.tokens_used - t.amount,
+    base_quota_used = b.base_quota_used + t.base_quota_used,
+    grants_used = b.grants_used + t.grants_used
+  where b.user_id = t.user_id and b.starts_at = v_starts_at and b.tag_id = v_tag_id and b.api_key_id = v_api_key_id;
+  if not found then
+    insert into public.user_usage_buckets
+    values (
+      t.user_id, v_starts_at, v_tag_id, v_api_key_id, v_calls, - t.amount, t.base_quota_used, t.grants_used
+    );
+    if t.tag_id is not null then
+      insert into public.user_tags values (t.user_id, t.tag_id) on conflict do nothing;
+    end if;
+  end if;
+end;
+$$;
+
+comment on function tollgate.count_in_bucket(public.token_transfers) is
+  'Counts a consumption, or a refund against what it refunds, in its quarter of an hour. A hold opens the quarter that its settlement will count in, so that its tag can no longer be deleted.';
+
 create function tollgate.record(
   p_transfers public.token_transfers[],
   p_draws public.user_token_grants_consume[],
   p_usages public.user_usage[],
-  p_tags public.user_tag_usage[],
   p_quotas public.user_quota_usage[],
   p_only_grants_in_force boolean default true
 )
@@ -350,7 +375,7 @@ declare
   q public.user_quota_usage;
   d public.user_token_grants_consume;
   n public.user_usage;
-  g public.user_tag_usage;
+  t public.token_transfers;
 begin
   -- Updates are made row by row, by key: joined to an array, the planner may prefer to scan the table.
   if p_quotas is not null then
@@ -371,7 +396,7 @@ begin
         tokens_used = f.tokens_used + d.token_deduction,
         is_spent = (f.tokens_used + d.token_deduction = f.token_amount)
       where f.user_id = d.user_id and f.id = d.user_token_grants_id
-        and (not p_only_grants_in_force or coalesce(f.expires_at, 'infinity') > d.created_at);
+        and (not p_only_grants_in_force or coalesce(f.voided_at, f.expires_at, 'infinity') > d.created_at);
       if not found then
         raise exception using
           errcode = 'serialization_failure',
@@ -383,53 +408,28 @@ begin
   end if;
 
   insert into public.token_transfers select * from unnest(p_transfers);
+  foreach t in array p_transfers loop
+    if t.transaction_type in ('consumption', 'refund', 'hold') then
+      perform tollgate.count_in_bucket(t);
+    end if;
+  end loop;
 
   foreach n in array p_usages loop
     update public.user_usage f
     set
       time_zone = n.time_zone,
-      hour_start = n.hour_start,
-      day_start = n.day_start,
       week_start = n.week_start,
-      month_start = n.month_start,
-      hour_end = n.hour_end,
-      day_end = n.day_end,
-      week_end = n.week_end,
-      month_end = n.month_end,
-      hour_used = n.hour_used,
-      day_used = n.day_used,
-      week_used = n.week_used,
-      month_used = n.month_used,
       last_transfer_number = n.last_transfer_number,
-      last_transfer_at = n.last_transfer_at
+      last_transfer_at = n.last_transfer_at,
+      limits = n.limits
     where f.user_id = n.user_id;
   end loop;
-
-  if p_tags is not null then
-    foreach g in array p_tags loop
-      update public.user_tag_usage f
-      set
-        time_zone = g.time_zone,
-        hour_start = g.hour_start,
-        day_start = g.day_start,
-        week_start = g.week_start,
-        month_start = g.month_start,
-        hour_used = g.hour_used,
-        day_used = g.day_used,
-        week_used = g.week_used,
-        month_used = g.month_used
-      where f.user_id = g.user_id and f.tag_id = g.tag_id;
-      if not found then
-        insert into public.user_tag_usage select g.*;
-      end if;
-    end loop;
-  end if;
 end;
 $$;
 
 comment on function tollgate.record(
   public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
-  public.user_tag_usage[], public.user_quota_usage[], boolean
+  public.user_quota_usage[], boolean
 ) is
   'Writes transfers and the running state after them. Refuses with serialization_failure to draw on a grant that has been ended since it was read, but for settling holds, which outlive their grants.';
 
@@ -445,8 +445,10 @@ tollgate.sources_json(public.token_source[]),
 tollgate.mistake_of(text, text),
 tollgate.refuse(text, text),
 tollgate.find_replay(uuid, text, bigint),
+tollgate.current_api_key_id(),
+tollgate.count_in_bucket(public.token_transfers),
 tollgate.record(
   public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
-  public.user_tag_usage[], public.user_quota_usage[], boolean
+  public.user_quota_usage[], boolean
 )
 to tollgate_kernel;

@@ -125,7 +125,9 @@ $$;
 comment on function tollgate.refuse_unknown_user(uuid, text) is
   'Says that a user is not known, TG004, or that the project is not, TG009.';
 
-create function tollgate.create_user(p_project_id uuid, p_external_user_id text, p_at timestamptz)
+create function tollgate.create_user(
+  p_project_id uuid, p_external_user_id text, p_at timestamptz, p_plan_id uuid default null
+)
 returns void
 language plpgsql
 volatile
@@ -133,9 +135,11 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_plan_id uuid;
+  v_plan_id uuid := p_plan_id;
 begin
-  select p.default_plan_id into v_plan_id from public.projects p where p.id = p_project_id;
+  if v_plan_id is null then
+    select p.default_plan_id into v_plan_id from public.projects p where p.id = p_project_id;
+  end if;
   if v_plan_id is null then
     perform tollgate.refuse_unknown_user(p_project_id, p_external_user_id);
   end if;
@@ -152,8 +156,8 @@ begin
 end;
 $$;
 
-comment on function tollgate.create_user(uuid, text, timestamptz) is
-  'Creates a user, whose lock the caller holds, on the project''s default plan. Raises TG004, TG009.';
+comment on function tollgate.create_user(uuid, text, timestamptz, uuid) is
+  'Creates a user, whose lock the caller holds, on a plan, the project''s default one if null. Raises TG004, TG009.';
 
 create function tollgate.receipt_of(
   p_transfer public.token_transfers,
@@ -275,12 +279,12 @@ begin
   t.request_hash := p_request.request_hash;
   t.metadata := p_request.metadata;
   if d.from_quota > 0 then
-    t.quota_id := p_account.quota_id;
+    t.quota_id := (p_account.plan_quota).id;
     t.quota_period_start := (p_account.quota).period_start;
   end if;
   l.tokens_used := l.tokens_used + d.tokens;
   t.nearest_limit := tollgate.limit_json(l);
-  v_sources := tollgate.split(p_account, d);
+  v_sources := tollgate.split(p_account, d, p_request.tag_id);
   v_booking := tollgate.book(p_account, t, v_sources);
   return row(
     v_booking.account,
@@ -294,26 +298,59 @@ $$;
 comment on function tollgate.attempt(tollgate.account, tollgate.request) is
   'Answers a request, in memory: nothing is read or written.';
 
-create function tollgate.account_for(
-  p_project_id uuid, p_user_id uuid, p_external_user_id text, p_tag_id uuid, p_at timestamptz,
+create function tollgate.open_account(
+  p_project_id uuid,
+  p_user_id uuid,
+  p_external_id text,
+  p_tag_ids uuid[],
+  p_at timestamptz,
   p_but_hold bigint default null
 )
 returns tollgate.account
 language plpgsql
-stable
+volatile
 security invoker
 set search_path = ''
 as $$
 declare
-  a constant tollgate.account := tollgate.account_at(
-    p_project_id, p_user_id, p_external_user_id, array[p_tag_id], coalesce(p_at, clock_timestamp()), p_but_hold
+  a tollgate.account := tollgate.account_at(
+    p_project_id, p_user_id, p_external_id, p_tag_ids, p_at, p_but_hold
   );
 begin
+  if cardinality(a.due_grants) > 0 or tollgate.recurring_grants_are_due(a) then
+    perform tollgate.book_due_grants(a);
+    a := tollgate.account_at(p_project_id, p_user_id, p_external_id, p_tag_ids, a.at, p_but_hold);
+  end if;
+  return a;
+end;
+$$;
+
+comment on function tollgate.open_account(uuid, uuid, text, uuid[], timestamptz, bigint) is
+  'The account of a user whose lock the caller holds, to be written: grants that were due are written down first, whatever becomes of the call.';
+
+create function tollgate.account_for(
+  p_project_id uuid, p_user_id uuid, p_external_user_id text, p_tag_id uuid, p_at timestamptz,
+  p_but_hold bigint default null, p_read_only boolean default false
+)
+returns tollgate.account
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  v_at constant timestamptz := coalesce(p_at, clock_timestamp());
+  a tollgate.account;
+begin
+  if p_read_only then
+    a := tollgate.account_at(p_project_id, p_user_id, p_external_user_id, array[p_tag_id], v_at);
+  else
+    a := tollgate.open_account(p_project_id, p_user_id, p_external_user_id, array[p_tag_id], v_at, p_but_hold);
+  end if;
   if a.user_id is null then
     perform tollgate.refuse_unknown_user(p_project_id, p_external_user_id);
   end if;
-  -- A tag that the user has used before is known: tags with history cannot be deleted.
-  if p_tag_id is not null and cardinality(a.tags) = 0
+  if p_tag_id is not null
     and not exists (select from public.tags t where t.id = p_tag_id and t.project_id = p_project_id) then
     raise exception using
       errcode = 'TG005',
@@ -324,7 +361,7 @@ begin
 end;
 $$;
 
-comment on function tollgate.account_for(uuid, uuid, text, uuid, timestamptz, bigint) is
+comment on function tollgate.account_for(uuid, uuid, text, uuid, timestamptz, bigint, boolean) is
   'One user''s account, now or at p_at. Raises TG004, TG005, TG009.';
 
 create function tollgate.consume(
@@ -371,7 +408,10 @@ begin
   end if;
 
   v_attempt := tollgate.attempt(
-    tollgate.account_for(p_project_id, v_user_id, p_external_user_id, p_tag_id, p_at), v_request
+    tollgate.account_for(
+      p_project_id, v_user_id, p_external_user_id, p_tag_id, p_at, p_read_only => p_check_only
+    ),
+    v_request
   );
   t := v_attempt.transfer;
   if t.user_id is not null and not p_check_only then
@@ -381,8 +421,7 @@ begin
     perform tollgate.record(
       array[t],
       case when t.grants_used > 0 then tollgate.draws_of(t, v_attempt.sources) end,
-      array[(v_attempt.account).usage],
-      (v_attempt.account).tags,
+      array[tollgate.usage_of(v_attempt.account)],
       case when t.base_quota_used > 0 then array[(v_attempt.account).quota] end
     );
   end if;
@@ -430,12 +469,13 @@ grant execute on function
 tollgate.problem_of(text, bigint, jsonb, text, bigint),
 tollgate.check_request(text, bigint, jsonb, text, bigint),
 tollgate.refuse_unknown_user(uuid, text),
-tollgate.create_user(uuid, text, timestamptz),
+tollgate.create_user(uuid, text, timestamptz, uuid),
 tollgate.receipt_of(public.token_transfers, text, bigint, public.token_source[], boolean),
 tollgate.denial_of(tollgate.account, tollgate.decision, bigint, text),
 tollgate.consume_hash(tollgate.request),
 tollgate.attempt(tollgate.account, tollgate.request),
-tollgate.account_for(uuid, uuid, text, uuid, timestamptz, bigint)
+tollgate.open_account(uuid, uuid, text, uuid[], timestamptz, bigint),
+tollgate.account_for(uuid, uuid, text, uuid, timestamptz, bigint, boolean)
 to tollgate_kernel;
 grant execute on function
 tollgate.consume(uuid, text, bigint, uuid, jsonb, text, timestamptz, public.consume_mode, boolean),

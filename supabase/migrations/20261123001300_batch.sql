@@ -139,15 +139,12 @@ declare
   v_ids text[];
   v_hashes bigint[];
   v_mine public.receipt[];
-  v_used_tags uuid[];
-  g public.user_tag_usage;
   v_positions integer[] := '{}';
   v_receipts public.receipt[] := '{}';
   v_before boolean[] := '{}';
   v_transfers public.token_transfers[] := '{}';
   v_draws public.user_token_grants_consume[] := '{}';
   v_usages public.user_usage[] := '{}';
-  v_tags public.user_tag_usage[] := '{}';
   v_quotas public.user_quota_usage[] := '{}';
   v_new text[] := '{}';
 begin
@@ -189,10 +186,10 @@ begin
     group by u.user_id, u.external_id
     order by u.user_id
   loop
-    a := tollgate.account_at(p_project_id, v_user.user_id, v_user.external_id, v_tag_ids, v_at);
+    a := tollgate.open_account(p_project_id, v_user.user_id, v_user.external_id, v_tag_ids, v_at);
     v_first_number := (a.usage).last_transfer_number;
     v_quota_used := (a.quota).tokens_used;
-    v_ids := '{}'; v_hashes := '{}'; v_mine := '{}'; v_used_tags := '{}';
+    v_ids := '{}'; v_hashes := '{}'; v_mine := '{}';
 
     foreach q in array v_user.requests loop
       t := null;
@@ -223,7 +220,6 @@ begin
           a := v_attempt.account;
           v_transfers := v_transfers || v_attempt.transfer;
           v_draws := v_draws || tollgate.draws_of(v_attempt.transfer, v_attempt.sources);
-          v_used_tags := v_used_tags || q.tag_id;
           if v_user.repeats then
             v_ids := v_ids || q.request_id;
             v_hashes := v_hashes || q.request_hash;
@@ -236,12 +232,7 @@ begin
     end loop;
 
     if (a.usage).last_transfer_number > v_first_number then
-      v_usages := v_usages || a.usage;
-      foreach g in array a.tags loop
-        if g.tag_id = any(v_used_tags) then
-          v_tags := v_tags || g;
-        end if;
-      end loop;
+      v_usages := v_usages || tollgate.usage_of(a);
       if (a.quota).tokens_used > v_quota_used then
         v_quotas := v_quotas || a.quota;
       end if;
@@ -268,7 +259,7 @@ begin
     for i in 1 .. cardinality(v_new) loop
       perform tollgate.create_user(p_project_id, v_new[i], v_at);
     end loop;
-    perform tollgate.record(v_transfers, v_draws, v_usages, v_tags, v_quotas);
+    perform tollgate.record(v_transfers, v_draws, v_usages, v_quotas);
   end if;
 
   for v_known in select f.i from unnest(v_positions) with ordinality f (position, i) order by f.position loop

@@ -1,5 +1,5 @@
 -- Holds: tokens set aside before the real amount is known, by the same rules and from the same sources
--- as a consumption, then settled or released. Expiry is a question of time alone: accounts_at() reads
+-- as a consumption, then settled or released. Expiry is a question of time alone: account_at() reads
 -- the holds whose end has not come, so what an expired one set aside is free again with nothing run.
 
 create type public.hold_state as enum ('open', 'settled', 'released', 'expired');
@@ -285,7 +285,7 @@ begin
   t.transaction_type := 'hold';
   t.tag_id := p_tag_id;
   if d.from_quota > 0 then
-    t.quota_id := a.quota_id;
+    t.quota_id := (a.plan_quota).id;
     t.quota_period_start := (a.quota).period_start;
   end if;
   l := d.nearest_limit;
@@ -295,7 +295,7 @@ begin
   t.request_id := p_request_id;
   t.request_hash := v_hash;
   t.metadata := p_metadata;
-  h.sources := tollgate.split(a, d);
+  h.sources := tollgate.split(a, d, p_tag_id);
   v_booking := tollgate.book(a, t, h.sources);
   a := v_booking.account;
   t := v_booking.transfer;
@@ -313,9 +313,9 @@ begin
     perform tollgate.create_user(p_project_id, p_external_user_id, a.at);
   end if;
   insert into public.token_holds select h.*;
-  -- The tag and the quota period are begun by it: the one can no longer be deleted, the other not move.
+  -- The quota period is begun by it, and cannot move.
   perform tollgate.record(
-    array[t], null, array[a.usage], a.tags, case when d.from_quota > 0 then array[a.quota] end
+    array[t], null, array[tollgate.usage_of(a)], case when d.from_quota > 0 then array[a.quota] end
   );
   return tollgate.hold_receipt_of(h, t, p_external_user_id, false);
 end;
@@ -493,14 +493,13 @@ begin
   where f.user_id = h.user_id and f.transfer_number = h.transfer_number;
   perform tollgate.charge_period(t);
   perform tollgate.record(
-    array[t], tollgate.draws_of(t, v_sources), array[(v_booking.account).usage], (v_booking.account).tags, null, false
+    array[t], tollgate.draws_of(t, v_sources), array[tollgate.usage_of(v_booking.account)], null, false
   );
   if x.user_id is not null then
     perform tollgate.record(
       array[x],
       tollgate.draws_of(x, v_excess.sources),
-      array[(v_excess.account).usage],
-      (v_excess.account).tags,
+      array[tollgate.usage_of(v_excess.account)],
       case when x.base_quota_used > 0 then array[(v_excess.account).quota] end
     );
   end if;
@@ -567,7 +566,7 @@ begin
   set ended_by = case t.transaction_type when 'release' then t.transfer_number end,
     expires_at = coalesce(t.hold_expires_at, f.expires_at)
   where f.user_id = h.user_id and f.transfer_number = h.transfer_number;
-  perform tollgate.record(array[t], null, array[(v_booking.account).usage], (v_booking.account).tags, null);
+  perform tollgate.record(array[t], null, array[tollgate.usage_of(v_booking.account)], null);
   return tollgate.hold_receipt_of(h, t, a.external_id, false);
 end;
 $$;

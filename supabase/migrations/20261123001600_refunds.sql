@@ -110,7 +110,7 @@ begin
     raise exception using
       errcode = 'TG014',
       message = format('Transfer %s is a %s: only consumptions can be refunded', t.transfer_number, t.transaction_type),
-      hint = 'Release a hold; set expires_at to now() to end a grant.';
+      hint = 'Release a hold; void a grant.';
   end if;
   return t;
 end;
@@ -203,7 +203,7 @@ begin
       where q.user_id = v_user_id and q.quota_id = o.quota_id and q.period_start = o.quota_period_start;
     else
       select * into strict g from public.user_token_grants f where f.user_id = v_user_id and f.id = s.grant_id;
-      v_lapsed := coalesce(g.expires_at <= a.at, false);
+      v_lapsed := coalesce(coalesce(g.voided_at, g.expires_at) <= a.at, false);
     end if;
     if v_lapsed and p_regrant_lapsed then
       v_regranted := v_regranted + s.tokens;
@@ -220,7 +220,9 @@ begin
         s.tokens_left := s.tokens + coalesce((select f.tokens_left from unnest(a.grants) f where f.id = g.id), 0);
         -- A grant that was spent is not among those in force.
         if g.is_spent then
-          a.grants := a.grants || row(g.id, 0, g.expires_at)::tollgate.grant_state;
+          a.grants := a.grants || row(
+            g.id, 0, g.grant_type, g.priority, g.effective_at, g.expires_at, g.tag_ids, g.created_at
+          )::tollgate.grant_state;
         end if;
       end if;
     end if;
@@ -247,7 +249,7 @@ begin
   t := v_booking.transfer;
   perform tollgate.charge_period(t);
   perform tollgate.record(
-    array[t], tollgate.draws_of(t, v_sources), array[(v_booking.account).usage], (v_booking.account).tags, null, false
+    array[t], tollgate.draws_of(t, v_sources), array[tollgate.usage_of(v_booking.account)], null, false
   );
   return tollgate.refund_receipt_of(t, p_external_user_id, false);
 end;

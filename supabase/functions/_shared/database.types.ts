@@ -53,25 +53,37 @@ export type Database = {
       };
       "plan_quotas": {
         Row: {
+          "counted_from": Database["public"]["Enums"]["quota_anchor"];
           "created_at": string;
           "id": string;
-          "period": Database["public"]["Enums"]["quota_period"];
+          "period": Database["public"]["Enums"]["period"];
           "plan_id": string;
+          "rollover_max_tokens": number | null;
+          "rollover_periods": number | null;
+          "rollover_since": string | null;
           "token_amount": number;
         };
         ComputedFields: never;
         Insert: {
+          "counted_from"?: Database["public"]["Enums"]["quota_anchor"];
           "created_at"?: string;
           "id"?: string;
-          "period"?: Database["public"]["Enums"]["quota_period"];
+          "period"?: Database["public"]["Enums"]["period"];
           "plan_id": string;
+          "rollover_max_tokens"?: number | null;
+          "rollover_periods"?: number | null;
+          "rollover_since"?: string | null;
           "token_amount": number;
         };
         Update: {
+          "counted_from"?: Database["public"]["Enums"]["quota_anchor"];
           "created_at"?: string;
           "id"?: string;
-          "period"?: Database["public"]["Enums"]["quota_period"];
+          "period"?: Database["public"]["Enums"]["period"];
           "plan_id"?: string;
+          "rollover_max_tokens"?: number | null;
+          "rollover_periods"?: number | null;
+          "rollover_since"?: string | null;
           "token_amount"?: number;
         };
         Relationships: [
@@ -86,35 +98,47 @@ export type Database = {
       };
       "plan_restrictions": {
         Row: {
+          "counter_id": string;
           "created_at": string;
-          "duration": Database["public"]["Enums"]["restriction_duration"];
+          "duration": string;
+          "ends_at": string;
           "id": string;
+          "is_rolling": boolean;
           "max_tokens": number;
           "plan_id": string;
           "restriction_config": NonNullable<Json>;
           "restriction_type": Database["public"]["Enums"]["restriction_type"];
-          "tag_id": string | null;
+          "starts_at": string;
+          "tag_ids": (string)[] | null;
         };
         ComputedFields: never;
         Insert: {
+          "counter_id"?: string;
           "created_at"?: string;
-          "duration"?: Database["public"]["Enums"]["restriction_duration"];
+          "duration"?: string;
+          "ends_at"?: string;
           "id"?: string;
+          "is_rolling"?: boolean;
           "max_tokens"?: number;
           "plan_id": string;
           "restriction_config": NonNullable<Json>;
           "restriction_type": Database["public"]["Enums"]["restriction_type"];
-          "tag_id"?: string | null;
+          "starts_at"?: string;
+          "tag_ids"?: (string)[] | null;
         };
         Update: {
+          "counter_id"?: string;
           "created_at"?: string;
-          "duration"?: Database["public"]["Enums"]["restriction_duration"];
+          "duration"?: string;
+          "ends_at"?: string;
           "id"?: string;
+          "is_rolling"?: boolean;
           "max_tokens"?: number;
           "plan_id"?: string;
           "restriction_config"?: NonNullable<Json>;
           "restriction_type"?: Database["public"]["Enums"]["restriction_type"];
-          "tag_id"?: string | null;
+          "starts_at"?: string;
+          "tag_ids"?: (string)[] | null;
         };
         Relationships: [
           {
@@ -122,13 +146,6 @@ export type Database = {
             columns: ["plan_id"];
             isOneToOne: false;
             referencedRelation: "plans";
-            referencedColumns: ["id"];
-          },
-          {
-            foreignKeyName: "plan_restrictions_tag_id_fkey";
-            columns: ["tag_id"];
-            isOneToOne: false;
-            referencedRelation: "tags";
             referencedColumns: ["id"];
           },
         ];
@@ -201,26 +218,32 @@ export type Database = {
           "allow_client_consumption": boolean;
           "created_at": string;
           "default_plan_id": string | null;
+          "grace_days": number;
           "id": string;
           "name": string;
           "time_zone": string;
+          "week_start": Database["public"]["Enums"]["weekday"];
         };
         ComputedFields: never;
         Insert: {
           "allow_client_consumption"?: boolean;
           "created_at"?: string;
           "default_plan_id"?: string | null;
+          "grace_days"?: number;
           "id"?: string;
           "name": string;
           "time_zone"?: string;
+          "week_start"?: Database["public"]["Enums"]["weekday"];
         };
         Update: {
           "allow_client_consumption"?: boolean;
           "created_at"?: string;
           "default_plan_id"?: string | null;
+          "grace_days"?: number;
           "id"?: string;
           "name"?: string;
           "time_zone"?: string;
+          "week_start"?: Database["public"]["Enums"]["weekday"];
         };
         Relationships: [
           {
@@ -229,6 +252,69 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "plans";
             referencedColumns: ["id", "project_id"];
+          },
+        ];
+      };
+      "recurring_grants": {
+        Row: {
+          "created_at": string;
+          "ends_at": string | null;
+          "every": Database["public"]["Enums"]["period"];
+          "grant_type": Database["public"]["Enums"]["grant_type"];
+          "id": string;
+          "metadata": Json | null;
+          "occurrences_booked": number;
+          "priority": number;
+          "request_hash": number | null;
+          "request_id": string | null;
+          "starts_at": string;
+          "tag_ids": (string)[] | null;
+          "token_amount": number;
+          "user_id": string;
+          "valid_for": Database["public"]["Enums"]["period"] | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          "created_at"?: string;
+          "ends_at"?: string | null;
+          "every": Database["public"]["Enums"]["period"];
+          "grant_type": Database["public"]["Enums"]["grant_type"];
+          "id"?: string;
+          "metadata"?: Json | null;
+          "occurrences_booked"?: number;
+          "priority"?: number;
+          "request_hash"?: number | null;
+          "request_id"?: string | null;
+          "starts_at"?: string;
+          "tag_ids"?: (string)[] | null;
+          "token_amount": number;
+          "user_id": string;
+          "valid_for"?: Database["public"]["Enums"]["period"] | null;
+        };
+        Update: {
+          "created_at"?: string;
+          "ends_at"?: string | null;
+          "every"?: Database["public"]["Enums"]["period"];
+          "grant_type"?: Database["public"]["Enums"]["grant_type"];
+          "id"?: string;
+          "metadata"?: Json | null;
+          "occurrences_booked"?: number;
+          "priority"?: number;
+          "request_hash"?: number | null;
+          "request_id"?: string | null;
+          "starts_at"?: string;
+          "tag_ids"?: (string)[] | null;
+          "token_amount"?: number;
+          "user_id"?: string;
+          "valid_for"?: Database["public"]["Enums"]["period"] | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "recurring_grants_user_id_fkey";
+            columns: ["user_id"];
+            isOneToOne: false;
+            referencedRelation: "tracked_users";
+            referencedColumns: ["id"];
           },
         ];
       };
@@ -308,6 +394,7 @@ export type Database = {
       "token_transfers": {
         Row: {
           "amount": number;
+          "api_key_id": string | null;
           "base_quota_used": number;
           "counted_at": string | null;
           "created_at": string;
@@ -332,6 +419,7 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           "amount": number;
+          "api_key_id"?: string | null;
           "base_quota_used"?: number;
           "counted_at"?: string | null;
           "created_at": string;
@@ -355,6 +443,7 @@ export type Database = {
         };
         Update: {
           "amount"?: number;
+          "api_key_id"?: string | null;
           "base_quota_used"?: number;
           "counted_at"?: string | null;
           "created_at"?: string;
@@ -385,9 +474,15 @@ export type Database = {
           "created_at": string;
           "external_id": string;
           "id": string;
+          "next_plan_at": string | null;
+          "next_plan_id": string | null;
           "payment_status": Database["public"]["Enums"]["payment_status"];
           "plan_id": string;
+          "plan_since": string;
           "project_id": string;
+          "quota_open_since": string;
+          "quota_open_until": string | null;
+          "time_zone": string | null;
         };
         ComputedFields: never;
         Insert: {
@@ -396,9 +491,15 @@ export type Database = {
           "created_at"?: string;
           "external_id": string;
           "id"?: string;
+          "next_plan_at"?: string | null;
+          "next_plan_id"?: string | null;
           "payment_status"?: Database["public"]["Enums"]["payment_status"];
           "plan_id": string;
+          "plan_since"?: string;
           "project_id": string;
+          "quota_open_since"?: string;
+          "quota_open_until"?: string | null;
+          "time_zone"?: string | null;
         };
         Update: {
           "auth_user_id"?: string | null;
@@ -406,11 +507,24 @@ export type Database = {
           "created_at"?: string;
           "external_id"?: string;
           "id"?: string;
+          "next_plan_at"?: string | null;
+          "next_plan_id"?: string | null;
           "payment_status"?: Database["public"]["Enums"]["payment_status"];
           "plan_id"?: string;
+          "plan_since"?: string;
           "project_id"?: string;
+          "quota_open_since"?: string;
+          "quota_open_until"?: string | null;
+          "time_zone"?: string | null;
         };
         Relationships: [
+          {
+            foreignKeyName: "next_plan_belongs_to_project";
+            columns: ["next_plan_id", "project_id"];
+            isOneToOne: false;
+            referencedRelation: "plans";
+            referencedColumns: ["id", "project_id"];
+          },
           {
             foreignKeyName: "plan_belongs_to_project";
             columns: ["plan_id", "project_id"];
@@ -429,6 +543,7 @@ export type Database = {
       };
       "user_quota_usage": {
         Row: {
+          "is_fixed": boolean;
           "period_end": string;
           "period_start": string;
           "quota_id": string;
@@ -438,6 +553,7 @@ export type Database = {
         };
         ComputedFields: never;
         Insert: {
+          "is_fixed"?: boolean;
           "period_end": string;
           "period_start": string;
           "quota_id": string;
@@ -446,6 +562,7 @@ export type Database = {
           "user_id": string;
         };
         Update: {
+          "is_fixed"?: boolean;
           "period_end"?: string;
           "period_start"?: string;
           "quota_id"?: string;
@@ -470,57 +587,30 @@ export type Database = {
           },
         ];
       };
-      "user_tag_usage": {
+      "user_tags": {
         Row: {
-          "day_start": string;
-          "day_used": number;
-          "hour_start": string;
-          "hour_used": number;
-          "month_start": string;
-          "month_used": number;
           "tag_id": string;
-          "time_zone": string;
           "user_id": string;
-          "week_start": string;
-          "week_used": number;
         };
         ComputedFields: never;
         Insert: {
-          "day_start": string;
-          "day_used": number;
-          "hour_start": string;
-          "hour_used": number;
-          "month_start": string;
-          "month_used": number;
           "tag_id": string;
-          "time_zone": string;
           "user_id": string;
-          "week_start": string;
-          "week_used": number;
         };
         Update: {
-          "day_start"?: string;
-          "day_used"?: number;
-          "hour_start"?: string;
-          "hour_used"?: number;
-          "month_start"?: string;
-          "month_used"?: number;
           "tag_id"?: string;
-          "time_zone"?: string;
           "user_id"?: string;
-          "week_start"?: string;
-          "week_used"?: number;
         };
         Relationships: [
           {
-            foreignKeyName: "user_tag_usage_tag_id_fkey";
+            foreignKeyName: "user_tags_tag_id_fkey";
             columns: ["tag_id"];
             isOneToOne: false;
             referencedRelation: "tags";
             referencedColumns: ["id"];
           },
           {
-            foreignKeyName: "user_tag_usage_user_id_fkey";
+            foreignKeyName: "user_tags_user_id_fkey";
             columns: ["user_id"];
             isOneToOne: false;
             referencedRelation: "tracked_users";
@@ -530,44 +620,65 @@ export type Database = {
       };
       "user_token_grants": {
         Row: {
+          "cost_basis": number | null;
+          "cost_currency": string | null;
           "created_at": string;
+          "effective_at": string | null;
           "expires_at": string | null;
           "grant_type": Database["public"]["Enums"]["grant_type"];
           "id": string;
           "is_spent": boolean;
           "metadata": Json | null;
+          "priority": number;
+          "recurring_grant_id": string | null;
           "refund_of": number | null;
           "request_id": string | null;
+          "tag_ids": (string)[] | null;
           "token_amount": number;
           "tokens_used": number;
           "user_id": string;
+          "voided_at": string | null;
         };
         ComputedFields: never;
         Insert: {
+          "cost_basis"?: number | null;
+          "cost_currency"?: string | null;
           "created_at"?: string;
+          "effective_at"?: string | null;
           "expires_at"?: string | null;
           "grant_type": Database["public"]["Enums"]["grant_type"];
           "id"?: string;
           "is_spent"?: boolean;
           "metadata"?: Json | null;
+          "priority"?: number;
+          "recurring_grant_id"?: string | null;
           "refund_of"?: number | null;
           "request_id"?: string | null;
+          "tag_ids"?: (string)[] | null;
           "token_amount": number;
           "tokens_used"?: number;
           "user_id": string;
+          "voided_at"?: string | null;
         };
         Update: {
+          "cost_basis"?: number | null;
+          "cost_currency"?: string | null;
           "created_at"?: string;
+          "effective_at"?: string | null;
           "expires_at"?: string | null;
           "grant_type"?: Database["public"]["Enums"]["grant_type"];
           "id"?: string;
           "is_spent"?: boolean;
           "metadata"?: Json | null;
+          "priority"?: number;
+          "recurring_grant_id"?: string | null;
           "refund_of"?: number | null;
           "request_id"?: string | null;
+          "tag_ids"?: (string)[] | null;
           "token_amount"?: number;
           "tokens_used"?: number;
           "user_id"?: string;
+          "voided_at"?: string | null;
         };
         Relationships: [
           {
@@ -612,59 +723,32 @@ export type Database = {
       };
       "user_usage": {
         Row: {
-          "day_end": string;
-          "day_start": string;
-          "day_used": number;
-          "hour_end": string;
-          "hour_start": string;
-          "hour_used": number;
+          "due_at": string;
           "last_transfer_at": string;
           "last_transfer_number": number;
-          "month_end": string;
-          "month_start": string;
-          "month_used": number;
+          "limits": (Database["public"]["CompositeTypes"]["limit_usage"])[];
           "time_zone": string;
           "user_id": string;
-          "week_end": string;
-          "week_start": string;
-          "week_used": number;
+          "week_start": number;
         };
         ComputedFields: never;
         Insert: {
-          "day_end"?: string;
-          "day_start"?: string;
-          "day_used"?: number;
-          "hour_end"?: string;
-          "hour_start"?: string;
-          "hour_used"?: number;
+          "due_at"?: string;
           "last_transfer_at"?: string;
           "last_transfer_number"?: number;
-          "month_end"?: string;
-          "month_start"?: string;
-          "month_used"?: number;
+          "limits"?: (Database["public"]["CompositeTypes"]["limit_usage"])[];
           "time_zone"?: string;
           "user_id": string;
-          "week_end"?: string;
-          "week_start"?: string;
-          "week_used"?: number;
+          "week_start"?: number;
         };
         Update: {
-          "day_end"?: string;
-          "day_start"?: string;
-          "day_used"?: number;
-          "hour_end"?: string;
-          "hour_start"?: string;
-          "hour_used"?: number;
+          "due_at"?: string;
           "last_transfer_at"?: string;
           "last_transfer_number"?: number;
-          "month_end"?: string;
-          "month_start"?: string;
-          "month_used"?: number;
+          "limits"?: (Database["public"]["CompositeTypes"]["limit_usage"])[];
           "time_zone"?: string;
           "user_id"?: string;
-          "week_end"?: string;
-          "week_start"?: string;
-          "week_used"?: number;
+          "week_start"?: number;
         };
         Relationships: [
           {
@@ -676,12 +760,49 @@ export type Database = {
           },
         ];
       };
+      "user_usage_buckets": {
+        Row: {
+          "api_key_id": string;
+          "base_quota_used": number;
+          "calls": number;
+          "grants_used": number;
+          "starts_at": string;
+          "tag_id": string;
+          "tokens_used": number;
+          "user_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "api_key_id": string;
+          "base_quota_used": number;
+          "calls": number;
+          "grants_used": number;
+          "starts_at": string;
+          "tag_id": string;
+          "tokens_used": number;
+          "user_id": string;
+        };
+        Update: {
+          "api_key_id"?: string;
+          "base_quota_used"?: number;
+          "calls"?: number;
+          "grants_used"?: number;
+          "starts_at"?: string;
+          "tag_id"?: string;
+          "tokens_used"?: number;
+          "user_id"?: string;
+        };
+        Relationships: [];
+      };
     };
     Views: {
       "current_balances": {
         Row: {
           "as_of": string | null;
+          "grants": Json | null;
           "grants_left": number | null;
+          "next_plan": string | null;
+          "next_plan_at": string | null;
           "payment_status": Database["public"]["Enums"]["payment_status"] | null;
           "plan": string | null;
           "plan_type": Database["public"]["Enums"]["plan_type"] | null;
@@ -689,9 +810,11 @@ export type Database = {
           "quota_amount": number | null;
           "quota_held": number | null;
           "quota_left": number | null;
+          "quota_open_until": string | null;
           "quota_resets_at": string | null;
           "quota_used": number | null;
           "restrictions": Json | null;
+          "time_zone": string | null;
           "tokens_held": number | null;
           "tokens_left": number | null;
           "tokens_settled": number | null;
@@ -768,8 +891,10 @@ export type Database = {
           "project_id": string;
           "resets_at": string | null;
           "tag": string | null;
+          "tags": (string)[] | null;
           "used": number | null;
           "user_id": string | null;
+          "window": string | null;
         };
         ComputedFields: never;
         Relationships: [
@@ -805,19 +930,24 @@ export type Database = {
     };
     Functions: {
       "balance_with_api_key": {
-        Args: { "p_external_user_id": string; "p_key_hash": string };
+        Args: { "p_as_of"?: string; "p_external_user_id": string; "p_key_hash": string };
         Returns: {
           "as_of": string;
+          "grants": Json;
           "grants_left": number;
+          "next_plan": string;
+          "next_plan_at": string;
           "payment_status": Database["public"]["Enums"]["payment_status"];
           "plan": string;
           "plan_type": Database["public"]["Enums"]["plan_type"];
           "quota_amount": number;
           "quota_held": number;
           "quota_left": number;
+          "quota_open_until": string;
           "quota_resets_at": string;
           "quota_used": number;
           "restrictions": Json;
+          "time_zone": string;
           "tokens_held": number;
           "tokens_left": number;
           "tokens_settled": number;
@@ -832,6 +962,48 @@ export type Database = {
           to: "receipt";
           isOneToOne: false;
           isSetofReturn: true;
+        };
+      };
+      "change_user": {
+        Args: {
+          "p_billing_anchor"?: string;
+          "p_external_user_id": string;
+          "p_payment_status"?: Database["public"]["Enums"]["payment_status"];
+          "p_plan"?: string;
+          "p_project_id": string;
+          "p_quota_open_until"?: string;
+          "p_quota_policy"?: Database["public"]["Enums"]["quota_policy"];
+          "p_request_id"?: string;
+          "p_time_zone"?: string;
+          "p_when"?: Database["public"]["Enums"]["change_time"];
+        };
+        Returns: Database["public"]["CompositeTypes"]["account_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "account_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "change_user_with_api_key": {
+        Args: {
+          "p_billing_anchor"?: string;
+          "p_external_user_id": string;
+          "p_key_hash": string;
+          "p_payment_status"?: Database["public"]["Enums"]["payment_status"];
+          "p_plan"?: string;
+          "p_quota_open_until"?: string;
+          "p_quota_policy"?: Database["public"]["Enums"]["quota_policy"];
+          "p_request_id"?: string;
+          "p_time_zone"?: string;
+          "p_when"?: Database["public"]["Enums"]["change_time"];
+        };
+        Returns: Database["public"]["CompositeTypes"]["account_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "account_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
         };
       };
       "check_tokens": {
@@ -953,13 +1125,66 @@ export type Database = {
           "allow_client_consumption": boolean;
           "created_at": string;
           "default_plan_id": string | null;
+          "grace_days": number;
           "id": string;
           "name": string;
           "time_zone": string;
+          "week_start": Database["public"]["Enums"]["weekday"];
         };
         SetofOptions: {
           from: "*";
           to: "projects";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "create_recurring_grant": {
+        Args: {
+          "p_ends_at"?: string;
+          "p_every": Database["public"]["Enums"]["period"];
+          "p_external_user_id": string;
+          "p_grant_type": Database["public"]["Enums"]["grant_type"];
+          "p_metadata"?: Json;
+          "p_priority"?: number;
+          "p_project_id": string;
+          "p_request_id"?: string;
+          "p_starts_at"?: string;
+          "p_tags"?: (string)[];
+          "p_tokens": number;
+          "p_valid_for"?: Database["public"]["Enums"]["period"];
+        };
+        Returns: Database["public"]["CompositeTypes"]["recurring_grant_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "recurring_grant_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "end_recurring_grant": {
+        Args: {
+          "p_external_user_id": string;
+          "p_project_id": string;
+          "p_recurring_grant_id": string;
+        };
+        Returns: Database["public"]["CompositeTypes"]["recurring_grant_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "recurring_grant_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "end_recurring_grant_with_api_key": {
+        Args: {
+          "p_external_user_id": string;
+          "p_key_hash": string;
+          "p_recurring_grant_id": string;
+        };
+        Returns: Database["public"]["CompositeTypes"]["recurring_grant_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "recurring_grant_receipt";
           isOneToOne: true;
           isSetofReturn: false;
         };
@@ -994,20 +1219,45 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "get_usage": {
+        Args: {
+          "p_external_user_id"?: string;
+          "p_from": string;
+          "p_group_by"?: Database["public"]["Enums"]["usage_dimension"];
+          "p_project_id": string;
+          "p_step"?: Database["public"]["Enums"]["usage_step"];
+          "p_tag"?: string;
+          "p_to"?: string;
+        };
+        Returns: {
+          "base_quota_used": number;
+          "calls": number;
+          "ends_at": string;
+          "grants_used": number;
+          "groups": Json;
+          "starts_at": string;
+          "tokens_used": number;
+        }[];
+      };
       "get_user_balance": {
-        Args: { "p_external_user_id": string; "p_project_id": string };
+        Args: { "p_as_of"?: string; "p_external_user_id": string; "p_project_id": string };
         Returns: {
           "as_of": string;
+          "grants": Json;
           "grants_left": number;
+          "next_plan": string;
+          "next_plan_at": string;
           "payment_status": Database["public"]["Enums"]["payment_status"];
           "plan": string;
           "plan_type": Database["public"]["Enums"]["plan_type"];
           "quota_amount": number;
           "quota_held": number;
           "quota_left": number;
+          "quota_open_until": string;
           "quota_resets_at": string;
           "quota_used": number;
           "restrictions": Json;
+          "time_zone": string;
           "tokens_held": number;
           "tokens_left": number;
           "tokens_settled": number;
@@ -1040,51 +1290,49 @@ export type Database = {
       };
       "grant_tokens": {
         Args: {
+          "p_cost_basis"?: number;
+          "p_cost_currency"?: string;
+          "p_effective_at"?: string;
           "p_expires_at"?: string;
           "p_external_user_id": string;
           "p_grant_type": Database["public"]["Enums"]["grant_type"];
           "p_metadata"?: Json;
+          "p_priority"?: number;
           "p_project_id": string;
           "p_request_id"?: string;
+          "p_tags"?: (string)[];
           "p_tokens": number;
         };
-        Returns: {
-          "created_at": string;
-          "expires_at": string;
-          "grant_id": string;
-          "grant_type": Database["public"]["Enums"]["grant_type"];
-          "grants_left": number;
-          "metadata": Json;
-          "replayed": boolean;
-          "request_id": string;
-          "tokens": number;
-          "transfer_number": number;
-          "user_id": string;
-        }[];
+        Returns: Database["public"]["CompositeTypes"]["grant_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "grant_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "grant_with_api_key": {
         Args: {
+          "p_cost_basis"?: number;
+          "p_cost_currency"?: string;
+          "p_effective_at"?: string;
           "p_expires_at"?: string;
           "p_external_user_id": string;
           "p_grant_type": Database["public"]["Enums"]["grant_type"];
           "p_key_hash": string;
           "p_metadata"?: Json;
+          "p_priority"?: number;
           "p_request_id"?: string;
+          "p_tags"?: (string)[];
           "p_tokens": number;
         };
-        Returns: {
-          "created_at": string;
-          "expires_at": string;
-          "grant_id": string;
-          "grant_type": Database["public"]["Enums"]["grant_type"];
-          "grants_left": number;
-          "metadata": Json;
-          "replayed": boolean;
-          "request_id": string;
-          "tokens": number;
-          "transfer_number": number;
-          "user_id": string;
-        }[];
+        Returns: Database["public"]["CompositeTypes"]["grant_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "grant_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "hold_tokens": {
         Args: {
@@ -1135,6 +1383,29 @@ export type Database = {
           "auth_user_id": string;
           "user_id": string;
         }[];
+      };
+      "recurring_grant_with_api_key": {
+        Args: {
+          "p_ends_at"?: string;
+          "p_every": Database["public"]["Enums"]["period"];
+          "p_external_user_id": string;
+          "p_grant_type": Database["public"]["Enums"]["grant_type"];
+          "p_key_hash": string;
+          "p_metadata"?: Json;
+          "p_priority"?: number;
+          "p_request_id"?: string;
+          "p_starts_at"?: string;
+          "p_tags"?: (string)[];
+          "p_tokens": number;
+          "p_valid_for"?: Database["public"]["Enums"]["period"];
+        };
+        Returns: Database["public"]["CompositeTypes"]["recurring_grant_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "recurring_grant_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "refund_tokens": {
         Args: {
@@ -1265,6 +1536,26 @@ export type Database = {
           "transfer_number": number;
         }[];
       };
+      "usage_with_api_key": {
+        Args: {
+          "p_external_user_id"?: string;
+          "p_from": string;
+          "p_group_by"?: Database["public"]["Enums"]["usage_dimension"];
+          "p_key_hash": string;
+          "p_step"?: Database["public"]["Enums"]["usage_step"];
+          "p_tag"?: string;
+          "p_to"?: string;
+        };
+        Returns: {
+          "base_quota_used": number;
+          "calls": number;
+          "ends_at": string;
+          "grants_used": number;
+          "groups": Json;
+          "starts_at": string;
+          "tokens_used": number;
+        }[];
+      };
       "verify_ledger": {
         Args: Record<PropertyKey, never>;
         Returns: {
@@ -1275,21 +1566,108 @@ export type Database = {
           "user_id": string;
         }[];
       };
+      "void_grant": {
+        Args: {
+          "p_external_user_id": string;
+          "p_grant_id": string;
+          "p_metadata"?: Json;
+          "p_project_id": string;
+          "p_request_id"?: string;
+        };
+        Returns: Database["public"]["CompositeTypes"]["void_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "void_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "void_grant_with_api_key": {
+        Args: {
+          "p_external_user_id": string;
+          "p_grant_id": string;
+          "p_key_hash": string;
+          "p_metadata"?: Json;
+          "p_request_id"?: string;
+        };
+        Returns: Database["public"]["CompositeTypes"]["void_receipt"];
+        SetofOptions: {
+          from: "*";
+          to: "void_receipt";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
     };
     Enums: {
-      "api_key_scope": "consume" | "read" | "grant" | "link" | "refund";
+      "api_key_scope": "consume" | "read" | "grant" | "link" | "refund" | "manage";
+      "change_time": "now" | "period_end";
       "consume_mode": "all_or_nothing" | "up_to";
-      "grant_type": "trial" | "bonus" | "purchase" | "refund" | "adjustment";
+      "grant_type": "trial" | "bonus" | "purchase" | "refund" | "adjustment" | "rollover";
       "hold_state": "open" | "settled" | "released" | "expired";
-      "payment_status": "active" | "past_due" | "canceled";
+      "payment_status": "trial" | "active" | "past_due" | "paused" | "canceled";
+      "period":
+        | "1 hour"
+        | "1 day"
+        | "1 week"
+        | "2 weeks"
+        | "1 month"
+        | "3 months"
+        | "6 months"
+        | "1 year";
       "plan_type": "subscription" | "pay_as_you_go";
       "project_role": "viewer" | "admin" | "owner";
-      "quota_period": "1 day" | "1 week" | "1 month" | "1 year";
-      "restriction_duration": "1 hour" | "1 day" | "1 week" | "1 month";
+      "quota_anchor": "billing_anchor" | "calendar";
+      "quota_policy": "keep" | "prorate" | "reset";
       "restriction_type": "tag" | "total";
-      "transaction_type": "grant" | "consumption" | "hold" | "extension" | "release" | "refund";
+      "transaction_type":
+        | "grant"
+        | "consumption"
+        | "hold"
+        | "extension"
+        | "release"
+        | "refund"
+        | "void"
+        | "account_change";
+      "usage_dimension": "tag" | "user" | "key" | "source";
+      "usage_step": "hour" | "day" | "week" | "month";
+      "weekday": "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";
     };
     CompositeTypes: {
+      "account_receipt": {
+        "user_id": string | null;
+        "plan": string | null;
+        "next_plan": string | null;
+        "next_plan_at": string | null;
+        "payment_status": Database["public"]["Enums"]["payment_status"] | null;
+        "quota_open_until": string | null;
+        "billing_anchor": string | null;
+        "time_zone": string | null;
+        "quota_left": number | null;
+        "grants_left": number | null;
+        "transfer_number": number | null;
+        "request_id": string | null;
+        "replayed": boolean | null;
+        "created_at": string | null;
+      };
+      "grant_receipt": {
+        "grant_id": string | null;
+        "user_id": string | null;
+        "tokens": number | null;
+        "grant_type": Database["public"]["Enums"]["grant_type"] | null;
+        "effective_at": string | null;
+        "expires_at": string | null;
+        "priority": number | null;
+        "tags": (string)[] | null;
+        "cost_basis": number | null;
+        "cost_currency": string | null;
+        "metadata": Json | null;
+        "grants_left": number | null;
+        "transfer_number": number | null;
+        "request_id": string | null;
+        "replayed": boolean | null;
+        "created_at": string | null;
+      };
       "hold_receipt": {
         "success": boolean | null;
         "hold_id": string | null;
@@ -1312,6 +1690,12 @@ export type Database = {
         "replayed": boolean | null;
         "created_at": string | null;
       };
+      "limit_usage": {
+        "counter_id": string | null;
+        "starts_at": string | null;
+        "ends_at": string | null;
+        "tokens_used": number | null;
+      };
       "receipt": {
         "success": boolean | null;
         "tokens_requested": number | null;
@@ -1330,6 +1714,22 @@ export type Database = {
         "sources": Json | null;
         "nearest_limit": Json | null;
         "transfer_number": number | null;
+        "request_id": string | null;
+        "replayed": boolean | null;
+        "created_at": string | null;
+      };
+      "recurring_grant_receipt": {
+        "recurring_grant_id": string | null;
+        "user_id": string | null;
+        "tokens": number | null;
+        "grant_type": Database["public"]["Enums"]["grant_type"] | null;
+        "every": Database["public"]["Enums"]["period"] | null;
+        "starts_at": string | null;
+        "ends_at": string | null;
+        "valid_for": Database["public"]["Enums"]["period"] | null;
+        "priority": number | null;
+        "tags": (string)[] | null;
+        "metadata": Json | null;
         "request_id": string | null;
         "replayed": boolean | null;
         "created_at": string | null;
@@ -1383,6 +1783,19 @@ export type Database = {
         "grant_id": string | null;
         "tokens": number | null;
         "tokens_left": number | null;
+      };
+      "void_receipt": {
+        "grant_id": string | null;
+        "user_id": string | null;
+        "tokens_voided": number | null;
+        "tokens_held": number | null;
+        "message": string | null;
+        "quota_left": number | null;
+        "grants_left": number | null;
+        "transfer_number": number | null;
+        "request_id": string | null;
+        "replayed": boolean | null;
+        "created_at": string | null;
       };
     };
   };
@@ -1492,17 +1905,40 @@ export type CompositeTypes<
 export const Constants = {
   "public": {
     Enums: {
-      "api_key_scope": ["consume", "read", "grant", "link", "refund"],
+      "api_key_scope": ["consume", "read", "grant", "link", "refund", "manage"],
+      "change_time": ["now", "period_end"],
       "consume_mode": ["all_or_nothing", "up_to"],
-      "grant_type": ["trial", "bonus", "purchase", "refund", "adjustment"],
+      "grant_type": ["trial", "bonus", "purchase", "refund", "adjustment", "rollover"],
       "hold_state": ["open", "settled", "released", "expired"],
-      "payment_status": ["active", "past_due", "canceled"],
+      "payment_status": ["trial", "active", "past_due", "paused", "canceled"],
+      "period": [
+        "1 hour",
+        "1 day",
+        "1 week",
+        "2 weeks",
+        "1 month",
+        "3 months",
+        "6 months",
+        "1 year",
+      ],
       "plan_type": ["subscription", "pay_as_you_go"],
       "project_role": ["viewer", "admin", "owner"],
-      "quota_period": ["1 day", "1 week", "1 month", "1 year"],
-      "restriction_duration": ["1 hour", "1 day", "1 week", "1 month"],
+      "quota_anchor": ["billing_anchor", "calendar"],
+      "quota_policy": ["keep", "prorate", "reset"],
       "restriction_type": ["tag", "total"],
-      "transaction_type": ["grant", "consumption", "hold", "extension", "release", "refund"],
+      "transaction_type": [
+        "grant",
+        "consumption",
+        "hold",
+        "extension",
+        "release",
+        "refund",
+        "void",
+        "account_change",
+      ],
+      "usage_dimension": ["tag", "user", "key", "source"],
+      "usage_step": ["hour", "day", "week", "month"],
+      "weekday": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
     },
   },
 } as const;

@@ -9,11 +9,11 @@ cross join lateral tollgate.balance(u.id) b;
 comment on view public.current_balances is 'What each user may spend now, in tokens.';
 
 create view public.restriction_status with (security_invoker = true) as
-select u.project_id, b.user_id, b.plan, r.tag, r.duration, r.max_tokens, r.used, r.held, r."left", r.resets_at
+select u.project_id, b.user_id, b.plan, r.tag, r.tags, r.duration, r."window", r.max_tokens, r.used, r.held, r."left", r.resets_at
 from public.tracked_users u
 cross join lateral tollgate.balance(u.id) b
 cross join lateral jsonb_to_recordset(b.restrictions) r (
-  tag text, duration text, max_tokens bigint, used bigint, held bigint, "left" bigint, resets_at timestamptz
+  tag text, tags text[], duration text, "window" text, max_tokens bigint, used bigint, held bigint, "left" bigint, resets_at timestamptz
 );
 
 comment on view public.restriction_status is
@@ -22,20 +22,19 @@ comment on view public.restriction_status is
 create view public.usage_by_day_and_tag with (security_invoker = true) as
 select
   u.project_id,
-  (coalesce(t.counted_at, t.created_at) at time zone p.time_zone)::date as day,
+  (b.starts_at at time zone p.time_zone)::date as day,
   g.name as tag,
-  count(*) filter (where t.transaction_type = 'consumption') as calls,
-  count(distinct t.user_id) as users,
-  sum(- t.amount)::bigint as tokens
-from public.token_transfers t
-join public.tracked_users u on u.id = t.user_id
+  sum(b.calls)::bigint as calls,
+  count(distinct b.user_id) as users,
+  sum(b.tokens_used)::bigint as tokens
+from public.user_usage_buckets b
+join public.tracked_users u on u.id = b.user_id
 join public.projects p on p.id = u.project_id
-left join public.tags g on g.id = t.tag_id
-where t.transaction_type in ('consumption', 'refund')
+left join public.tags g on g.id = b.tag_id
 group by u.project_id, day, g.name;
 
 comment on view public.usage_by_day_and_tag is
-  'Tokens consumed, less those refunded, per day, by the project''s clocks, and tag. Reads all transfers.';
+  'Tokens consumed, less those refunded, per day, by the project''s clocks, and tag. For one of many: get_usage().';
 
 create view public.recent_transfers with (security_invoker = true) as
 select

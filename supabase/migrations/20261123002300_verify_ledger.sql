@@ -33,27 +33,29 @@ as $$
     from public.token_transfers t
     window w as (partition by t.user_id order by t.transfer_number)
   ),
-  windows as (
-    select u.user_id, null::uuid as tag_id, u.time_zone,
-      u.hour_start, u.day_start, u.week_start, u.month_start,
-      u.hour_used, u.day_used, u.week_used, u.month_used,
-      u.hour_end, u.day_end, u.week_end, u.month_end
+  counts as (
+    select u.user_id, r.tag_ids, c.*
     from public.user_usage u
-    union all
-    select g.user_id, g.tag_id, g.time_zone,
-      g.hour_start, g.day_start, g.week_start, g.month_start,
-      g.hour_used, g.day_used, g.week_used, g.month_used,
-      null, null, null, null
-    from public.user_tag_usage g
+    cross join lateral unnest(u.limits) c
+    join public.plan_restrictions r on r.counter_id = c.counter_id
   ),
-  last_counted as (
-    select t.user_id, t.tag_id, max(t.created_at) as at
+  counted as (
+    select
+      t.user_id, tollgate.quarter_of(coalesce(t.counted_at, t.created_at)) as starts_at,
+      coalesce(t.tag_id, '00000000-0000-0000-0000-000000000000') as tag_id,
+      coalesce(
+        case t.transaction_type when 'refund' then o.api_key_id else t.api_key_id end,
+        '00000000-0000-0000-0000-000000000000'
+      ) as api_key_id,
+      array[
+        count(*) filter (where t.transaction_type = 'consumption'),
+        sum(- t.amount), sum(t.base_quota_used), sum(t.grants_used)
+      ] as used
     from public.token_transfers t
-    where t.tag_id is not null
-    group by t.user_id, t.tag_id
-    union all
-    select n.user_id, null, n.last_at
-    from numbers n
+    left join public.token_transfers o
+      on t.transaction_type = 'refund' and o.user_id = t.user_id and o.transfer_number = t.refers_to
+    where t.transaction_type in ('consumption', 'refund', 'hold')
+    group by 1, 2, 3, 4
   ),
   refunded as (
     select r.user_id, r.refers_to as transfer_number, sum(r.amount) as tokens
@@ -71,22 +73,14 @@ as $$
   ),
   recounted as (
     select
-      w.user_id, w.tag_id,
-      array[w.hour_used, w.day_used, w.week_used, w.month_used]::numeric[] as used,
-      array[
-        coalesce(sum(- t.amount) filter (where coalesce(t.counted_at, t.created_at) >= w.hour_start), 0),
-        coalesce(sum(- t.amount) filter (where coalesce(t.counted_at, t.created_at) >= w.day_start), 0),
-        coalesce(sum(- t.amount) filter (where coalesce(t.counted_at, t.created_at) >= w.week_start), 0),
-        coalesce(sum(- t.amount) filter (where coalesce(t.counted_at, t.created_at) >= w.month_start), 0)
-      ] as expected
-    from windows w
-    left join public.token_transfers t
-      on t.user_id = w.user_id
-      and t.transaction_type in ('consumption', 'refund')
-      and (w.tag_id is null or t.tag_id = w.tag_id)
-      and t.created_at >= least(w.week_start, w.month_start)
-    group by w.user_id, w.tag_id, w.hour_start, w.day_start, w.week_start, w.month_start,
-      w.hour_used, w.day_used, w.week_used, w.month_used
+      c.user_id, c.counter_id, c.tokens_used,
+      (
+        select coalesce(sum(- t.amount), 0) from public.token_transfers t
+        where t.user_id = c.user_id and t.transaction_type in ('consumption', 'refund')
+          and coalesce(t.counted_at, t.created_at) >= c.starts_at
+          and (c.tag_ids is null or t.tag_id = any(c.tag_ids))
+      ) as expected
+    from counts c
   )
   select 'tokens used of a grant', coalesce(g.user_id, c.user_id), coalesce(g.id, c.grant_id)::text,
     coalesce(c.tokens, 0)::text, g.tokens_used::text
@@ -100,7 +94,7 @@ as $$
   full join (
     select x.*, case x.transaction_type when 'grant' then x.amount else x.amount + x.base_quota_used + x.grants_used end as granted
     from public.token_transfers x
-    where x.user_token_grants_id is not null
+    where x.user_token_grants_id is not null and x.transaction_type <> 'void'
   ) t on t.user_id = g.user_id and t.user_token_grants_id = g.id
   where (g.token_amount, g.created_at, g.refund_of)
     is distinct from (t.granted, t.created_at, case t.transaction_type when 'refund' then t.transfer_number end)
@@ -118,6 +112,8 @@ as $$
       and (t.amount + t.base_quota_used + t.grants_used > 0) = (t.user_token_grants_id is not null)
       and t.amount + t.base_quota_used + t.grants_used >= 0
     when 'hold' then t.amount = 0 and t.refers_to is null and t.hold_expires_at > t.created_at
+    when 'void' then t.amount <= 0 and t.user_token_grants_id is not null and t.base_quota_used = 0 and t.grants_used = 0
+    when 'account_change' then t.amount = 0 and t.metadata ?& array['before', 'after']
     else t.amount = 0 and t.refers_to is not null
   end
   union all
@@ -162,19 +158,17 @@ as $$
   from in_order t
   where t.created_at < t.previous_at
   union all
-  select 'tokens used in windows', r.user_id, r.tag_id::text, r.expected::text, r.used::text
+  select 'tokens used of a restriction', r.user_id, r.counter_id::text, r.expected::text, r.tokens_used::text
   from recounted r
-  where r.used <> r.expected
+  where r.tokens_used <> r.expected
   union all
-  select 'bounds of windows', w.user_id, w.tag_id::text, n::text,
-    concat_ws(' ', w.hour_start, w.day_start, w.week_start, w.month_start, w.hour_end, w.day_end, w.week_end, w.month_end)
-  from windows w
-  join last_counted l on l.user_id = w.user_id and l.tag_id is not distinct from w.tag_id
-  cross join lateral tollgate.windows_at(l.at, nullif(w.time_zone, '')) n
-  where (w.hour_start, w.day_start, w.week_start, w.month_start)
-      is distinct from (n.hour_start, n.day_start, n.week_start, n.month_start)
-    or w.tag_id is null and (w.hour_end, w.day_end, w.week_end, w.month_end)
-      is distinct from (n.hour_end, n.day_end, n.week_end, n.month_end)
+  select 'usage of a quarter of an hour', coalesce(b.user_id, c.user_id),
+    concat_ws(' ', coalesce(b.starts_at, c.starts_at), coalesce(b.tag_id, c.tag_id), coalesce(b.api_key_id, c.api_key_id)),
+    c.used::text, array[b.calls, b.tokens_used, b.base_quota_used, b.grants_used]::text
+  from public.user_usage_buckets b
+  full join counted c
+    on c.user_id = b.user_id and c.starts_at = b.starts_at and c.tag_id = b.tag_id and c.api_key_id = b.api_key_id
+  where array[b.calls, b.tokens_used, b.base_quota_used, b.grants_used]::numeric[] is distinct from c.used
   union all
   select 'tokens refunded of a consumption', r.user_id, r.transfer_number::text, (- o.amount)::text, r.tokens::text
   from refunded r
@@ -225,10 +219,10 @@ as $$
   from public.tracked_users u
   where not exists (select from public.user_usage s where s.user_id = u.id)
   union all
-  select distinct 'usage row of a tag', t.user_id, t.tag_id::text, 'one', 'none'
+  select distinct 'tag of a user', t.user_id, t.tag_id::text, 'one', 'none'
   from public.token_transfers t
   where t.tag_id is not null
-    and not exists (select from public.user_tag_usage g where g.user_id = t.user_id and g.tag_id = t.tag_id);
+    and not exists (select from public.user_tags g where g.user_id = t.user_id and g.tag_id = t.tag_id);
 $$;
 
 comment on function public.verify_ledger() is
@@ -236,4 +230,4 @@ comment on function public.verify_ledger() is
 
 revoke all on function public.verify_ledger() from public, anon, authenticated, service_role;
 grant execute on function public.verify_ledger() to service_role;
-grant execute on function tollgate.windows_at(timestamptz, text), tollgate.first_instant(timestamp, text) to service_role;
+grant execute on function tollgate.quarter_of(timestamptz) to service_role;

@@ -192,45 +192,153 @@ create function public.grant_with_api_key(
   p_grant_type public.grant_type,
   p_expires_at timestamptz default null,
   p_metadata jsonb default null,
-  p_request_id text default null
+  p_request_id text default null,
+  p_effective_at timestamptz default null,
+  p_priority integer default 50,
+  p_tags text[] default null,
+  p_cost_basis bigint default null,
+  p_cost_currency text default null
 )
-returns table (
-  grant_id uuid,
-  user_id text,
-  tokens bigint,
-  grant_type public.grant_type,
-  expires_at timestamptz,
-  metadata jsonb,
-  grants_left bigint,
-  transfer_number bigint,
-  request_id text,
-  replayed boolean,
-  created_at timestamptz
-)
+returns public.grant_receipt
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 begin
-  return query
-    select g.*
-    from public.grant_tokens(
-      tollgate.authenticate(p_key_hash, 'grant'),
-      p_external_user_id, p_tokens, p_grant_type, p_expires_at, p_metadata, p_request_id
-    ) g;
+  return public.grant_tokens(
+    tollgate.authenticate(p_key_hash, 'grant'),
+    p_external_user_id, p_tokens, p_grant_type, p_expires_at, p_metadata, p_request_id, p_effective_at, p_priority,
+    p_tags, p_cost_basis, p_cost_currency
+  );
 end;
 $$;
 
-comment on function public.grant_with_api_key(bytea, text, bigint, public.grant_type, timestamptz, jsonb, text) is
-  'POST /v1/grants: a grant by the holder of an API key with scope grant. Raises TG001 to TG004, TG006.';
+comment on function public.grant_with_api_key(
+  bytea, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz, integer, text[], bigint, text
+) is
+  'POST /v1/grants: a grant by the holder of an API key with scope grant. Raises TG001 to TG006.';
 
-create function public.balance_with_api_key(p_key_hash bytea, p_external_user_id text)
+create function public.void_grant_with_api_key(
+  p_key_hash bytea,
+  p_external_user_id text,
+  p_grant_id uuid,
+  p_metadata jsonb default null,
+  p_request_id text default null
+)
+returns public.void_receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return public.void_grant(
+    tollgate.authenticate(p_key_hash, 'grant'), p_external_user_id, p_grant_id, p_metadata, p_request_id
+  );
+end;
+$$;
+
+comment on function public.void_grant_with_api_key(bytea, text, uuid, jsonb, text) is
+  'POST /v1/grants/:grant_id/void: by the holder of an API key with scope grant. Raises TG001 to TG004, TG006, TG016, TG017.';
+
+create function public.recurring_grant_with_api_key(
+  p_key_hash bytea,
+  p_external_user_id text,
+  p_tokens bigint,
+  p_grant_type public.grant_type,
+  p_every public.period,
+  p_starts_at timestamptz default null,
+  p_ends_at timestamptz default null,
+  p_valid_for public.period default null,
+  p_priority integer default 50,
+  p_tags text[] default null,
+  p_metadata jsonb default null,
+  p_request_id text default null
+)
+returns public.recurring_grant_receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return public.create_recurring_grant(
+    tollgate.authenticate(p_key_hash, 'grant'),
+    p_external_user_id, p_tokens, p_grant_type, p_every, p_starts_at, p_ends_at, p_valid_for, p_priority, p_tags,
+    p_metadata, p_request_id
+  );
+end;
+$$;
+
+comment on function public.recurring_grant_with_api_key(
+  bytea, text, bigint, public.grant_type, public.period, timestamptz, timestamptz, public.period, integer, text[], jsonb, text
+) is
+  'POST /v1/recurring-grants: by the holder of an API key with scope grant. Raises TG001 to TG006.';
+
+create function public.end_recurring_grant_with_api_key(
+  p_key_hash bytea, p_external_user_id text, p_recurring_grant_id uuid
+)
+returns public.recurring_grant_receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return public.end_recurring_grant(
+    tollgate.authenticate(p_key_hash, 'grant'), p_external_user_id, p_recurring_grant_id
+  );
+end;
+$$;
+
+comment on function public.end_recurring_grant_with_api_key(bytea, text, uuid) is
+  'POST /v1/recurring-grants/:recurring_grant_id/end: by the holder of an API key with scope grant. Raises TG001 to TG004, TG016.';
+
+create function public.change_user_with_api_key(
+  p_key_hash bytea,
+  p_external_user_id text,
+  p_plan text default null,
+  p_payment_status public.payment_status default null,
+  p_when public.change_time default 'now',
+  p_quota_policy public.quota_policy default 'keep',
+  p_quota_open_until timestamptz default null,
+  p_billing_anchor timestamptz default null,
+  p_time_zone text default null,
+  p_request_id text default null
+)
+returns public.account_receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return public.change_user(
+    tollgate.authenticate(p_key_hash, 'manage'),
+    p_external_user_id, p_plan, p_payment_status, p_when, p_quota_policy, p_quota_open_until, p_billing_anchor,
+    p_time_zone, p_request_id
+  );
+end;
+$$;
+
+comment on function public.change_user_with_api_key(
+  bytea, text, text, public.payment_status, public.change_time, public.quota_policy, timestamptz, timestamptz, text, text
+) is
+  'PATCH /v1/users/:user_id: a change by the holder of an API key with scope manage. Raises TG001 to TG004, TG006.';
+
+create function public.balance_with_api_key(
+  p_key_hash bytea, p_external_user_id text, p_as_of timestamptz default null
+)
 returns table (
   user_id text,
   plan text,
   plan_type public.plan_type,
+  next_plan text,
+  next_plan_at timestamptz,
   payment_status public.payment_status,
+  quota_open_until timestamptz,
+  time_zone text,
   tokens_left bigint,
   tokens_held bigint,
   tokens_settled bigint,
@@ -240,6 +348,7 @@ returns table (
   quota_left bigint,
   quota_resets_at timestamptz,
   grants_left bigint,
+  grants jsonb,
   restrictions jsonb,
   as_of timestamptz
 )
@@ -251,12 +360,49 @@ as $$
 begin
   return query
     select b.*
-    from public.get_user_balance(tollgate.authenticate(p_key_hash, 'read'), p_external_user_id) b;
+    from public.get_user_balance(tollgate.authenticate(p_key_hash, 'read'), p_external_user_id, p_as_of) b;
 end;
 $$;
 
-comment on function public.balance_with_api_key(bytea, text) is
-  'GET /v1/users/:user_id/balance: a balance for the holder of an API key with scope read. Raises TG002 to TG004.';
+comment on function public.balance_with_api_key(bytea, text, timestamptz) is
+  'GET /v1/users/:user_id/balance: a balance for the holder of an API key with scope read. Raises TG001 to TG004.';
+
+create function public.usage_with_api_key(
+  p_key_hash bytea,
+  p_from timestamptz,
+  p_to timestamptz default null,
+  p_step public.usage_step default 'day',
+  p_group_by public.usage_dimension default null,
+  p_external_user_id text default null,
+  p_tag text default null
+)
+returns table (
+  starts_at timestamptz,
+  ends_at timestamptz,
+  tokens_used bigint,
+  base_quota_used bigint,
+  grants_used bigint,
+  calls bigint,
+  groups jsonb
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+    select u.*
+    from public.get_usage(
+      tollgate.authenticate(p_key_hash, 'read'), p_from, p_to, p_step, p_group_by, p_external_user_id, p_tag
+    ) u;
+end;
+$$;
+
+comment on function public.usage_with_api_key(
+  bytea, timestamptz, timestamptz, public.usage_step, public.usage_dimension, text, text
+) is
+  'GET /v1/usage: usage for the holder of an API key with scope read. Raises TG001 to TG005.';
 
 create function public.transfers_with_api_key(
   p_key_hash bytea, p_external_user_id text, p_limit integer default 50, p_before bigint default null
@@ -324,8 +470,19 @@ public.settle_with_api_key(bytea, text, bigint, boolean, jsonb, text),
 public.extend_with_api_key(bytea, text, integer, text),
 public.release_with_api_key(bytea, text, text),
 public.refund_with_api_key(bytea, text, bigint, text, bigint, boolean, timestamptz, jsonb, text),
-public.grant_with_api_key(bytea, text, bigint, public.grant_type, timestamptz, jsonb, text),
-public.balance_with_api_key(bytea, text),
+public.grant_with_api_key(
+  bytea, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz, integer, text[], bigint, text
+),
+public.void_grant_with_api_key(bytea, text, uuid, jsonb, text),
+public.recurring_grant_with_api_key(
+  bytea, text, bigint, public.grant_type, public.period, timestamptz, timestamptz, public.period, integer, text[], jsonb, text
+),
+public.end_recurring_grant_with_api_key(bytea, text, uuid),
+public.change_user_with_api_key(
+  bytea, text, text, public.payment_status, public.change_time, public.quota_policy, timestamptz, timestamptz, text, text
+),
+public.balance_with_api_key(bytea, text, timestamptz),
+public.usage_with_api_key(bytea, timestamptz, timestamptz, public.usage_step, public.usage_dimension, text, text),
 public.transfers_with_api_key(bytea, text, integer, bigint),
 public.link_user_with_api_key(bytea, text, uuid)
 from public, anon, authenticated, service_role;
@@ -338,8 +495,19 @@ public.settle_with_api_key(bytea, text, bigint, boolean, jsonb, text),
 public.extend_with_api_key(bytea, text, integer, text),
 public.release_with_api_key(bytea, text, text),
 public.refund_with_api_key(bytea, text, bigint, text, bigint, boolean, timestamptz, jsonb, text),
-public.grant_with_api_key(bytea, text, bigint, public.grant_type, timestamptz, jsonb, text),
-public.balance_with_api_key(bytea, text),
+public.grant_with_api_key(
+  bytea, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz, integer, text[], bigint, text
+),
+public.void_grant_with_api_key(bytea, text, uuid, jsonb, text),
+public.recurring_grant_with_api_key(
+  bytea, text, bigint, public.grant_type, public.period, timestamptz, timestamptz, public.period, integer, text[], jsonb, text
+),
+public.end_recurring_grant_with_api_key(bytea, text, uuid),
+public.change_user_with_api_key(
+  bytea, text, text, public.payment_status, public.change_time, public.quota_policy, timestamptz, timestamptz, text, text
+),
+public.balance_with_api_key(bytea, text, timestamptz),
+public.usage_with_api_key(bytea, timestamptz, timestamptz, public.usage_step, public.usage_dimension, text, text),
 public.transfers_with_api_key(bytea, text, integer, bigint),
 public.link_user_with_api_key(bytea, text, uuid)
 to service_role;

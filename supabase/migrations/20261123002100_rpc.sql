@@ -215,46 +215,144 @@ create function public.grant_tokens(
   p_grant_type public.grant_type,
   p_expires_at timestamptz default null,
   p_metadata jsonb default null,
-  p_request_id text default null
+  p_request_id text default null,
+  p_effective_at timestamptz default null,
+  p_priority integer default 50,
+  p_tags text[] default null,
+  p_cost_basis bigint default null,
+  p_cost_currency text default null
 )
-returns table (
-  grant_id uuid,
-  user_id text,
-  tokens bigint,
-  grant_type public.grant_type,
-  expires_at timestamptz,
-  metadata jsonb,
-  grants_left bigint,
-  transfer_number bigint,
-  request_id text,
-  replayed boolean,
-  created_at timestamptz
-)
+returns public.grant_receipt
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
 begin
-  return query
-    select
-      r.grant_id, p_external_user_id, r.tokens, r.grant_type, r.expires_at, r.metadata,
-      r.grants_left, r.transfer_number, r.request_id, r.replayed, r.created_at
-    from tollgate.grant_tokens(
-      p_project_id, p_external_user_id, p_tokens, p_grant_type, p_expires_at, p_metadata, p_request_id
-    ) r;
+  return tollgate.grant_tokens(
+    p_project_id, p_external_user_id, p_tokens, p_grant_type, p_expires_at, p_metadata, p_request_id, null,
+    p_effective_at, p_priority, p_tags, p_cost_basis, p_cost_currency
+  );
 end;
 $$;
 
-comment on function public.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, text) is
-  'Gives 1 to 1e15 tokens to a user, for ever or until p_expires_at. An unknown user is created on the project''s default plan. Signed-in callers need the role admin. Raises TG001, TG004, TG006, TG008, TG009.';
+comment on function public.grant_tokens(
+  uuid, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz, integer, text[], bigint, text
+) is
+  'Gives 1 to 1e15 tokens to a user, from p_effective_at or now on, for ever or until p_expires_at; p_priority 1 to 100, lower is spent first; p_tags if they can be spent on those only; p_cost_basis is what was paid for them, in the smallest unit of p_cost_currency (ISO 4217). An unknown user is created on the project''s default plan. Signed-in callers need the role admin. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
 
-create function public.get_user_balance(p_project_id uuid, p_external_user_id text)
+create function public.void_grant(
+  p_project_id uuid,
+  p_external_user_id text,
+  p_grant_id uuid,
+  p_metadata jsonb default null,
+  p_request_id text default null
+)
+returns public.void_receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return tollgate.void_grant(p_project_id, p_external_user_id, p_grant_id, p_metadata, p_request_id);
+end;
+$$;
+
+comment on function public.void_grant(uuid, text, uuid, jsonb, text) is
+  'Ends a grant: what is left of it is gone, what was spent stays spent, what is held may still be settled. Signed-in callers need the role admin. Raises TG001, TG004, TG006, TG008, TG009, TG016 for an unknown grant, TG017 for one that has ended.';
+
+create function public.create_recurring_grant(
+  p_project_id uuid,
+  p_external_user_id text,
+  p_tokens bigint,
+  p_grant_type public.grant_type,
+  p_every public.period,
+  p_starts_at timestamptz default null,
+  p_ends_at timestamptz default null,
+  p_valid_for public.period default null,
+  p_priority integer default 50,
+  p_tags text[] default null,
+  p_metadata jsonb default null,
+  p_request_id text default null
+)
+returns public.recurring_grant_receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return tollgate.create_recurring_grant(
+    p_project_id, p_external_user_id, p_tokens, p_grant_type, p_every, p_starts_at, p_ends_at, p_valid_for,
+    p_priority, p_tags, p_metadata, p_request_id
+  );
+end;
+$$;
+
+comment on function public.create_recurring_grant(
+  uuid, text, bigint, public.grant_type, public.period, timestamptz, timestamptz, public.period, integer, text[], jsonb, text
+) is
+  'Gives 1 to 1e15 tokens to a user every day, week, ... year: first at p_starts_at or now, last before p_ends_at; each time for ever or for p_valid_for. Signed-in callers need the role admin. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
+
+create function public.end_recurring_grant(p_project_id uuid, p_external_user_id text, p_recurring_grant_id uuid)
+returns public.recurring_grant_receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return tollgate.end_recurring_grant(p_project_id, p_external_user_id, p_recurring_grant_id);
+end;
+$$;
+
+comment on function public.end_recurring_grant(uuid, text, uuid) is
+  'Stops a recurring grant from now on; what it has given stays. Signed-in callers need the role admin. Raises TG001, TG004, TG008, TG009, TG016.';
+
+create function public.change_user(
+  p_project_id uuid,
+  p_external_user_id text,
+  p_plan text default null,
+  p_payment_status public.payment_status default null,
+  p_when public.change_time default 'now',
+  p_quota_policy public.quota_policy default 'keep',
+  p_quota_open_until timestamptz default null,
+  p_billing_anchor timestamptz default null,
+  p_time_zone text default null,
+  p_request_id text default null
+)
+returns public.account_receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return tollgate.change_user(
+    p_project_id, p_external_user_id, p_plan, p_payment_status, p_when, p_quota_policy, p_quota_open_until,
+    p_billing_anchor, p_time_zone, p_request_id
+  );
+end;
+$$;
+
+comment on function public.change_user(
+  uuid, text, text, public.payment_status, public.change_time, public.quota_policy, timestamptz, timestamptz, text, text
+) is
+  'Changes what is given of a user: the plan, by name, now or at the end of the quota period, with what becomes of the quota in mid-period (keep, prorate, reset); the payment status, canceled also at the end of the period; until when trial, past_due or canceled leave the quota open; the billing anchor; the time zone, empty text for the project''s. An unknown user is created. Signed-in callers need the role admin. Raises TG001, TG004, TG006, TG008, TG009.';
+
+create function public.get_user_balance(
+  p_project_id uuid, p_external_user_id text, p_as_of timestamptz default null
+)
 returns table (
   user_id text,
   plan text,
   plan_type public.plan_type,
+  next_plan text,
+  next_plan_at timestamptz,
   payment_status public.payment_status,
+  quota_open_until timestamptz,
+  time_zone text,
   tokens_left bigint,
   tokens_held bigint,
   tokens_settled bigint,
@@ -264,6 +362,7 @@ returns table (
   quota_left bigint,
   quota_resets_at timestamptz,
   grants_left bigint,
+  grants jsonb,
   restrictions jsonb,
   as_of timestamptz
 )
@@ -272,14 +371,53 @@ stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
 begin
-  return query
-    select b.* from tollgate.balance(tollgate.tracked_user_id(p_project_id, p_external_user_id)) b;
+  if p_as_of is not null then
+    perform tollgate.check_as_of(v_user_id, p_as_of);
+  end if;
+  return query select b.* from tollgate.balance(v_user_id, p_as_of) b;
 end;
 $$;
 
-comment on function public.get_user_balance(uuid, text) is
-  'What a user may spend now, in tokens: tokens_left = quota_left + grants_left, beside tokens_held in open holds, tokens_settled being both; and each restriction''s max_tokens, used, held, left and resets_at. For members of the project and the user''s own auth user. Raises TG004.';
+comment on function public.get_user_balance(uuid, text, timestamptz) is
+  'What a user may spend now, in tokens, or could as of an instant in the past, by the plans and restrictions of today: tokens_left = quota_left + grants_left, beside tokens_held in open holds, tokens_settled being both; each grant that has not ended; and each restriction''s max_tokens, used, held, left and resets_at. For members of the project and the user''s own auth user. Raises TG001, TG004.';
+
+create function public.get_usage(
+  p_project_id uuid,
+  p_from timestamptz,
+  p_to timestamptz default null,
+  p_step public.usage_step default 'day',
+  p_group_by public.usage_dimension default null,
+  p_external_user_id text default null,
+  p_tag text default null
+)
+returns table (
+  starts_at timestamptz,
+  ends_at timestamptz,
+  tokens_used bigint,
+  base_quota_used bigint,
+  grants_used bigint,
+  calls bigint,
+  groups jsonb
+)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return query
+    select u.*
+    from tollgate.usage(p_project_id, p_from, p_to, p_step, p_group_by, p_external_user_id, p_tag) u;
+end;
+$$;
+
+comment on function public.get_usage(
+  uuid, timestamptz, timestamptz, public.usage_step, public.usage_dimension, text, text
+) is
+  'Tokens used, less what was refunded, in calendar hours, days, weeks or months from p_from to p_to (or now), at most 1000, none left out; split up by tag, user, key or source in groups. For members of the project, or of one user, also for the user''s own auth user. Raises TG001, TG004, TG005, TG008, TG009.';
 
 create function public.get_user_transfers(
   p_project_id uuid, p_external_user_id text, p_limit integer default 50, p_before bigint default null
@@ -321,7 +459,7 @@ create function public.create_api_key(
   p_project_id uuid,
   p_name text,
   p_expires_at timestamptz default null,
-  p_scopes public.api_key_scope[] default '{consume,read,grant,link,refund}'
+  p_scopes public.api_key_scope[] default '{consume,read,grant,link,refund,manage}'
 )
 returns table (id uuid, name text, api_key text, scopes public.api_key_scope[], expires_at timestamptz)
 language plpgsql
@@ -395,8 +533,19 @@ public.settle_hold(uuid, text, bigint, boolean, jsonb, text),
 public.extend_hold(uuid, text, integer, text),
 public.release_hold(uuid, text, text),
 public.refund_tokens(uuid, text, bigint, text, bigint, boolean, timestamptz, jsonb, text),
-public.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, text),
-public.get_user_balance(uuid, text),
+public.grant_tokens(
+  uuid, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz, integer, text[], bigint, text
+),
+public.void_grant(uuid, text, uuid, jsonb, text),
+public.create_recurring_grant(
+  uuid, text, bigint, public.grant_type, public.period, timestamptz, timestamptz, public.period, integer, text[], jsonb, text
+),
+public.end_recurring_grant(uuid, text, uuid),
+public.change_user(
+  uuid, text, text, public.payment_status, public.change_time, public.quota_policy, timestamptz, timestamptz, text, text
+),
+public.get_user_balance(uuid, text, timestamptz),
+public.get_usage(uuid, timestamptz, timestamptz, public.usage_step, public.usage_dimension, text, text),
 public.get_user_transfers(uuid, text, integer, bigint),
 public.create_api_key(uuid, text, timestamptz, public.api_key_scope[]),
 public.revoke_api_key(uuid),
@@ -413,8 +562,19 @@ public.settle_hold(uuid, text, bigint, boolean, jsonb, text),
 public.extend_hold(uuid, text, integer, text),
 public.release_hold(uuid, text, text),
 public.refund_tokens(uuid, text, bigint, text, bigint, boolean, timestamptz, jsonb, text),
-public.grant_tokens(uuid, text, bigint, public.grant_type, timestamptz, jsonb, text),
-public.get_user_balance(uuid, text),
+public.grant_tokens(
+  uuid, text, bigint, public.grant_type, timestamptz, jsonb, text, timestamptz, integer, text[], bigint, text
+),
+public.void_grant(uuid, text, uuid, jsonb, text),
+public.create_recurring_grant(
+  uuid, text, bigint, public.grant_type, public.period, timestamptz, timestamptz, public.period, integer, text[], jsonb, text
+),
+public.end_recurring_grant(uuid, text, uuid),
+public.change_user(
+  uuid, text, text, public.payment_status, public.change_time, public.quota_policy, timestamptz, timestamptz, text, text
+),
+public.get_user_balance(uuid, text, timestamptz),
+public.get_usage(uuid, timestamptz, timestamptz, public.usage_step, public.usage_dimension, text, text),
 public.get_user_transfers(uuid, text, integer, bigint),
 public.create_api_key(uuid, text, timestamptz, public.api_key_scope[]),
 public.revoke_api_key(uuid),
