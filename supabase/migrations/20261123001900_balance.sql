@@ -70,10 +70,12 @@ begin
     array(select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id = e.plan_id),
     p_at
   );
-  select * into a.quota from public.user_quota_usage q
-  where q.user_id = p_user_id and q.quota_id = (a.plan_quota).id and q.period_start <= p_at
-  order by q.period_start desc
-  limit 1;
+  a.quota := (
+    select q from public.user_quota_usage q
+    where q.user_id = p_user_id and q.quota_id = (a.plan_quota).id and q.period_start <= p_at
+    order by q.period_start desc
+    limit 1
+  );
   a.quota.tokens_used := (a.quota).tokens_used - coalesce((
     select sum(t.base_quota_used) from public.token_transfers t
     where t.user_id = p_user_id and t.transfer_number > v_last

@@ -2,27 +2,63 @@ import { randomUUID } from "node:crypto";
 import type { JSONValue } from "postgres";
 import type { TestSql } from "./database.ts";
 
-export type Duration = "1 hour" | "1 day" | "1 week" | "1 month";
+/** A whole number of hours, days, weeks or months: `1 day`, `5 hours`. */
+export type Duration = `${number} ${"hour" | "day" | "week" | "month"}${"" | "s"}`;
+export type Period =
+  | "1 hour"
+  | "1 day"
+  | "1 week"
+  | "2 weeks"
+  | "1 month"
+  | "3 months"
+  | "6 months"
+  | "1 year";
+export type PaymentStatus = "trial" | "active" | "past_due" | "paused" | "canceled";
 
-/** A limit per calendar window, of one tag or, without it, of all. */
+/** A limit per window, of one tag, of several together or, without them, of all. */
 export interface Restriction {
   tag?: string;
+  tags?: string[];
   maxTokens: number;
   duration: Duration;
+  window?: "calendar" | "rolling";
+  /** Instants, ISO 8601, between which it is in force. */
+  startsAt?: string;
+  endsAt?: string;
 }
 
 export interface PlanOptions {
   type?: "subscription" | "pay_as_you_go";
   quota?: number;
-  period?: "1 day" | "1 week" | "1 month" | "1 year";
+  period?: Period;
+  countedFrom?: "billing_anchor" | "calendar";
+  /** What is carried over of a period, at most, and for how many periods. */
+  rollover?: { maxTokens: number; periods: number };
   restrictions?: Restriction[];
 }
 
 export interface UserOptions {
   planId?: string;
-  paymentStatus?: "active" | "past_due" | "canceled";
-  /** An instant, ISO 8601. */
+  paymentStatus?: PaymentStatus;
+  /** Instants, ISO 8601. */
   billingAnchor?: string;
+  quotaOpenUntil?: string;
+  /** Must lie before any call: rollover counts periods since then. */
+  createdAt?: string;
+  timeZone?: string;
+}
+
+/** What can be changed of a user's account. */
+export interface Change {
+  plan?: string;
+  paymentStatus?: PaymentStatus;
+  when?: "now" | "period_end";
+  quotaPolicy?: "keep" | "prorate" | "reset";
+  quotaOpenUntil?: string;
+  billingAnchor?: string;
+  timeZone?: string;
+  requestId?: string;
+  at?: string;
 }
 
 /** A call of the kernel, which may be placed in time. */
@@ -39,9 +75,14 @@ export type Mode = "all_or_nothing" | "up_to";
 export class Project {
   private constructor(readonly sql: TestSql, readonly id: string) {}
 
-  static async create(sql: TestSql, timeZone = "UTC"): Promise<Project> {
+  static async create(
+    sql: TestSql,
+    timeZone = "UTC",
+    { weekStart = "monday", graceDays = 0 }: { weekStart?: string; graceDays?: number } = {},
+  ): Promise<Project> {
     const id = randomUUID();
-    await sql`insert into projects (id, name, time_zone) values (${id}, 'Test', ${timeZone})`;
+    await sql`insert into projects (id, name, time_zone, week_start, grace_days)
+      values (${id}, 'Test', ${timeZone}, ${weekStart}, ${graceDays})`;
     return new Project(sql, id);
   }
 
@@ -51,25 +92,48 @@ export class Project {
   }
 
   /** Makes a plan, the default one of the project, with its tags, quota and restrictions. */
-  async plan({ type = "subscription", quota, period = "1 month", restrictions = [] }: PlanOptions) {
+  async plan(
+    {
+      type = "subscription",
+      quota,
+      period = "1 month",
+      countedFrom = "billing_anchor",
+      rollover,
+      restrictions = [],
+    }: PlanOptions,
+    name: string = randomUUID(),
+  ) {
     const { sql, id } = this;
     const [plan] = await sql<{ id: string }[]>`
-      insert into plans (project_id, name, plan_type) values (${id}, ${randomUUID()}, ${type})
+      insert into plans (project_id, name, plan_type) values (${id}, ${name}, ${type})
       returning id`;
     if (quota !== undefined) {
-      await sql`insert into plan_quotas (plan_id, token_amount, period)
-        values (${plan!.id}, ${quota}, ${period})`;
+      await sql`insert into plan_quotas
+          (plan_id, token_amount, period, counted_from, rollover_max_tokens, rollover_periods)
+        values (${plan!.id}, ${quota}, ${period}, ${countedFrom}, ${rollover?.maxTokens ?? null},
+          ${rollover?.periods ?? null})`;
     }
     for (const restriction of restrictions) await this.restrict(plan!.id, restriction);
     await sql`update projects set default_plan_id = ${plan!.id} where id = ${id}`;
     return plan!.id;
   }
 
-  async restrict(planId: string, { tag, maxTokens, duration }: Restriction) {
-    if (tag) await this.tagId(tag);
-    const config = { ...(tag && { tag_name: tag }), max_tokens: maxTokens, duration };
+  async restrict(
+    planId: string,
+    { tag, tags, maxTokens, duration, window, startsAt, endsAt }: Restriction,
+  ) {
+    for (const name of tags ?? (tag ? [tag] : [])) await this.tagId(name);
+    const config = {
+      ...(tag && { tag_name: tag }),
+      ...(tags && { tag_names: tags }),
+      max_tokens: maxTokens,
+      duration,
+      ...(window && { window }),
+      ...(startsAt && { starts_at: startsAt }),
+      ...(endsAt && { ends_at: endsAt }),
+    };
     await this.sql`insert into plan_restrictions (plan_id, restriction_type, restriction_config)
-      values (${planId}, ${tag ? "tag" : "total"}, ${this.sql.json(config)})`;
+      values (${planId}, ${tag || tags ? "tag" : "total"}, ${this.sql.json(config)})`;
   }
 
   /** The id of a tag, made if need be. */
@@ -82,11 +146,21 @@ export class Project {
   }
 
   async user(externalId: string, options: UserOptions = {}): Promise<User> {
-    const { planId = null, paymentStatus = "active", billingAnchor } = options;
+    const {
+      planId = null,
+      paymentStatus = "active",
+      billingAnchor = null,
+      quotaOpenUntil = null,
+      createdAt = null,
+      timeZone = null,
+    } = options;
     const [user] = await this.sql<{ id: string }[]>`
-      insert into tracked_users (project_id, external_id, plan_id, payment_status, billing_anchor)
+      insert into tracked_users
+        (project_id, external_id, plan_id, payment_status, billing_anchor, quota_open_until,
+          created_at, time_zone)
       values (${this.id}, ${externalId}, ${planId}, ${paymentStatus},
-        coalesce(${billingAnchor ?? null}, now()))
+        coalesce(${billingAnchor}, now()), ${quotaOpenUntil}, coalesce(${createdAt}, now()),
+        ${timeZone})
       returning id`;
     return new User(this, externalId, user!.id);
   }
@@ -179,10 +253,52 @@ export interface Refund {
   created_at: Date;
 }
 
+/** The account after a change. */
+export interface AccountReceipt {
+  user_id: string;
+  plan: string;
+  next_plan: string | null;
+  next_plan_at: Date | null;
+  payment_status: PaymentStatus;
+  quota_open_until: Date | null;
+  billing_anchor: Date;
+  time_zone: string | null;
+  quota_left: number;
+  grants_left: number;
+  transfer_number: number;
+  request_id: string | null;
+  replayed: boolean;
+  created_at: Date;
+}
+
+export interface VoidReceipt {
+  grant_id: string;
+  tokens_voided: number;
+  tokens_held: number;
+  quota_left: number;
+  grants_left: number;
+  transfer_number: number;
+  request_id: string | null;
+  replayed: boolean;
+  created_at: Date;
+}
+
+export interface GrantState {
+  grant_id: string;
+  grant_type: string;
+  tokens_left: number;
+  priority: number;
+  effective_at: string;
+  expires_at: string | null;
+  tags: string[] | null;
+}
+
 export interface LimitState {
   tag: string | null;
+  tags: string[] | null;
   max_tokens: number;
   duration: Duration;
+  window: "calendar" | "rolling";
   used: number;
   held: number;
   left: number;
@@ -193,7 +309,11 @@ export interface Balance {
   user_id: string;
   plan: string;
   plan_type: string;
-  payment_status: string;
+  next_plan: string | null;
+  next_plan_at: Date | null;
+  payment_status: PaymentStatus;
+  quota_open_until: Date | null;
+  time_zone: string;
   tokens_left: number;
   tokens_held: number;
   tokens_settled: number;
@@ -203,6 +323,7 @@ export interface Balance {
   quota_left: number;
   quota_resets_at: Date | null;
   grants_left: number;
+  grants: GrantState[];
   restrictions: LimitState[];
   as_of: Date;
 }
@@ -318,20 +439,70 @@ export class User {
   /** Grants through the kernel. */
   async grant(
     tokens: number,
-    { at, expiresAt, type = "bonus", requestId }: {
+    { at, expiresAt, effectiveAt, priority = 50, tags, type = "bonus", requestId }: {
       at?: string;
       expiresAt?: string;
+      effectiveAt?: string;
+      priority?: number;
+      tags?: string[];
       type?: string;
       requestId?: string;
     } = {},
   ) {
     const { sql, id } = this.project;
+    for (const tag of tags ?? []) await this.project.tagId(tag);
     const [grant] = await sql<{ grant_id: string; grants_left: number; replayed: boolean }[]>`
       select * from tollgate.grant_tokens(${id}, ${this.externalId}, ${tokens}, ${type},
-        ${expiresAt ?? null}, null, ${requestId ?? null}, ${at ?? null})`;
+        ${expiresAt ?? null}, null, ${requestId ?? null}, ${at ?? null}, ${effectiveAt ?? null},
+        ${priority}, ${tags ?? null})`;
     return grant!;
   }
 
+  async voidGrant(
+    grantId: string,
+    { at, requestId }: Pick<Call, "at" | "requestId"> = {},
+  ): Promise<VoidReceipt> {
+    const { sql, id } = this.project;
+    const [receipt] = await sql<VoidReceipt[]>`
+      select * from tollgate.void_grant(${id}, ${this.externalId}, ${grantId}, null,
+        ${requestId ?? null}, ${at ?? null})`;
+    return receipt!;
+  }
+
+  /** Inserts a recurring grant by hand, as an owner would in Studio; answers its id. */
+  async recurringGrant(
+    tokens: number,
+    every: Period,
+    { startsAt, endsAt, validFor, priority = 50, type = "bonus" }: {
+      startsAt: string;
+      endsAt?: string;
+      validFor?: Period;
+      priority?: number;
+      type?: string;
+    },
+  ): Promise<string> {
+    const { sql, id } = this.project;
+    const [row] = await sql<{ id: string }[]>`
+      insert into recurring_grants
+        (user_id, token_amount, grant_type, every, starts_at, ends_at, valid_for, priority)
+      values (tollgate.tracked_user_id(${id}, ${this.externalId}), ${tokens}, ${type}, ${every},
+        ${startsAt}, ${endsAt ?? null}, ${validFor ?? null}, ${priority})
+      returning id`;
+    return row!.id;
+  }
+
+  /** Changes the account through the kernel. By hand, `update tracked_users` is always dated now. */
+  async change(change: Change): Promise<AccountReceipt> {
+    const { sql, id } = this.project;
+    const [receipt] = await sql<AccountReceipt[]>`
+      select * from tollgate.change_user(${id}, ${this.externalId}, ${change.plan ?? null},
+        ${change.paymentStatus ?? null}, ${change.when ?? "now"}, ${change.quotaPolicy ?? "keep"},
+        ${change.quotaOpenUntil ?? null}, ${change.billingAnchor ?? null},
+        ${change.timeZone ?? null}, ${change.requestId ?? null}, ${change.at ?? null})`;
+    return receipt!;
+  }
+
+  /** The balance now, or at an instant: one before the last transfer is the past. */
   async balance(at?: string): Promise<Balance> {
     const { sql, id } = this.project;
     const [balance] = await sql<Balance[]>`
