@@ -86,6 +86,7 @@ create table public.tracked_users (
   billing_anchor timestamptz not null default now(),
   time_zone text,
   auth_user_id uuid references auth.users (id) on delete set null,
+  changed_at timestamptz not null default now(),
   created_at timestamptz not null default now(),
   constraint id_is_computed_from_project_and_external_id
   check (id = tollgate.tracked_user_id(project_id, external_id)),
@@ -94,7 +95,10 @@ create table public.tracked_users (
   references public.plans (id, project_id),
   constraint next_plan_belongs_to_project foreign key (next_plan_id, project_id)
   references public.plans (id, project_id),
-  constraint next_plan_has_an_instant check ((next_plan_id is null) = (next_plan_at is null))
+  constraint next_plan_has_an_instant check ((next_plan_id is null) = (next_plan_at is null)),
+  constraint anchor_next_plan_and_end_of_quota_are_instants check (
+    isfinite(billing_anchor) and isfinite(next_plan_at) and isfinite(quota_open_until)
+  )
 );
 
 -- Owners look users up by their own id for them. Uniqueness follows from the computed id.
@@ -127,6 +131,8 @@ comment on column public.tracked_users.billing_anchor is
   'Quota periods are counted from this instant. A change takes effect when the current period ends.';
 comment on column public.tracked_users.time_zone is
   'IANA name, such as Asia/Tokyo, if the user''s windows and periods go by other clocks than the project''s.';
+comment on column public.tracked_users.changed_at is
+  'When plan, payment, anchor or zone were last changed; filled.';
 comment on column public.tracked_users.auth_user_id is
   'The auth.users row that may see this user''s balance and transfers, if any: see link_user().';
 
@@ -164,7 +170,7 @@ for each row when (new.time_zone is not null) execute function tollgate.check_ti
 
 create trigger time_zone_is_known
 before update of time_zone on public.tracked_users
-for each row when (new.time_zone <> coalesce(old.time_zone, '')) execute function tollgate.check_time_zone();
+for each row when (new.time_zone is distinct from old.time_zone) execute function tollgate.check_time_zone();
 
 create trigger identity_is_fixed
 before update of id, project_id, external_id on public.tracked_users
@@ -205,7 +211,7 @@ grant
   insert,
   update (
     plan_id, plan_since, next_plan_id, next_plan_at, payment_status, quota_open_until, quota_open_since,
-    billing_anchor, time_zone
+    billing_anchor, time_zone, changed_at
   ),
   delete
 on public.tracked_users to tollgate_kernel;

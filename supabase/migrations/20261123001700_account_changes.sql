@@ -50,17 +50,29 @@ declare
   o constant public.tracked_users := p_old;
   n public.tracked_users := p_new;
 begin
-  if o.next_plan_at <= p_at and (o.next_plan_id, o.next_plan_at) is not distinct from (n.next_plan_id, n.next_plan_at) then
-    -- Took effect meanwhile.
-    n.plan_since := o.next_plan_at;
-    n.plan_id := case when n.plan_id = o.plan_id then o.next_plan_id else n.plan_id end;
-    n.next_plan_id := null;
-    n.next_plan_at := null;
-    if n.plan_id <> o.next_plan_id then
-      n.plan_since := p_at;
+  n.changed_at := p_at;
+  if o.next_plan_at <= p_at then
+    -- Took effect meanwhile, whatever is to come next.
+    n.plan_since := p_at;
+    if n.plan_id in (o.plan_id, o.next_plan_id) then
+      n.plan_id := o.next_plan_id;
+      n.plan_since := o.next_plan_at;
+    end if;
+    if (n.next_plan_id, n.next_plan_at) = (o.next_plan_id, o.next_plan_at) then
+      n.next_plan_id := null;
+      n.next_plan_at := null;
     end if;
   elsif n.plan_id <> o.plan_id then
     n.plan_since := p_at;
+  end if;
+  if n.next_plan_at <= p_at then
+    -- What is to come at once, or in the past, is a change now.
+    if n.plan_id <> n.next_plan_id then
+      n.plan_id := n.next_plan_id;
+      n.plan_since := p_at;
+    end if;
+    n.next_plan_id := null;
+    n.next_plan_at := null;
   end if;
   if n.payment_status <> o.payment_status and n.quota_open_until is not distinct from o.quota_open_until then
     select case when n.payment_status = 'past_due' and p.grace_days > 0 then p_at + make_interval(days => p.grace_days) end
@@ -77,7 +89,7 @@ end;
 $$;
 
 comment on function tollgate.changed_user(public.tracked_users, public.tracked_users, timestamptz) is
-  'A changed row of tracked_users with what follows from the change: since when the plan, until when and since when the base quota is open.';
+  'A changed row of tracked_users with what follows from the change: since when the plan, until when and since when the base quota is open. A next plan that is due is the plan.';
 
 create function tollgate.plan_quota_of(p_plan_id uuid)
 returns public.plan_quotas
@@ -99,10 +111,45 @@ $$;
 
 comment on function tollgate.plan_quota_of(uuid) is 'The base quota of a plan, null for one without.';
 
+create function tollgate.quota_used_since(p_user_id uuid, p_from timestamptz, p_at timestamptz)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_used bigint;
+begin
+  if exists (
+    select from public.user_quota_usage q
+    where q.user_id = p_user_id and q.period_start < p_from and q.period_end > p_from
+  ) then
+    select coalesce(sum(b.base_quota_used), 0) into v_used
+    from public.user_usage_buckets b
+    where b.user_id = p_user_id and b.starts_at >= tollgate.quarter_of(p_from);
+  else
+    select coalesce(sum(q.tokens_used), 0) into v_used
+    from public.user_quota_usage q
+    where q.user_id = p_user_id and q.period_start >= p_from;
+  end if;
+  return v_used + (
+    select coalesce(sum(s.tokens), 0)
+    from public.token_holds h
+    cross join lateral unnest(h.sources) s
+    where h.user_id = p_user_id and h.ended_by is null and h.expires_at > p_at and h.created_at >= p_from
+      and s.grant_id is null
+  );
+end;
+$$;
+
+comment on function tollgate.quota_used_since(uuid, timestamptz, timestamptz) is
+  'What base quotas of any plan have paid since an instant, and what open holds set aside of them; of a period that began before, since the first instant of the quarter of an hour.';
+
 create function tollgate.carry_quota(
   p_old public.tracked_users, p_new public.tracked_users, p_policy public.quota_policy, p_at timestamptz
 )
-returns void
+returns timestamptz
 language plpgsql
 volatile
 security invoker
@@ -113,24 +160,27 @@ declare
   v_new_quota constant public.plan_quotas := tollgate.plan_quota_of(p_new.plan_id);
   v_project public.projects;
   v_week_start integer;
-  v_old_start timestamptz;
-  v_old_end timestamptz;
-  v_new_start timestamptz;
-  v_new_end timestamptz;
+  v_old record;
+  v_new record;
   v_row public.user_quota_usage;
-  v_held bigint := 0;
-  v_used bigint;
-  v_left numeric := 0;
+  v_held bigint;
+  v_left bigint := 0;
+  -- Seconds of the old period, and those that remain of it; as of a quota of 0 where there is none.
+  v_old_amount bigint := 0;
+  v_old_length numeric := 1;
+  v_old_rest numeric := 0;
+  v_old_room bigint;
+  v_new_length numeric;
+  v_new_room bigint;
   v_amount numeric;
 begin
   select * into strict v_project from public.projects p where p.id = p_new.project_id;
   v_week_start := array_position(enum_range(null::public.weekday), v_project.week_start);
 
   if v_old_quota.id is not null then
-    select n.period_start, n.period_end into v_old_start, v_old_end
-    from tollgate.quota_period_at(
+    v_old := tollgate.quota_period_at(
       v_old_quota, p_old.billing_anchor, coalesce(p_old.time_zone, v_project.time_zone), v_week_start, p_at
-    ) n;
+    );
     select * into v_row from public.user_quota_usage q
     where q.user_id = p_old.id and q.quota_id = v_old_quota.id and q.period_end > p_at
     order by q.period_start desc
@@ -144,73 +194,77 @@ begin
       case when v_row.is_fixed then v_row.token_amount else v_old_quota.token_amount end
       - coalesce(v_row.tokens_used, 0) - v_held
     );
+    v_old_amount := v_old_quota.token_amount;
+    v_old_rest := extract(epoch from coalesce(v_row.period_end, v_old.period_end) - p_at);
+    v_old_length := v_old_rest + extract(epoch from p_at - case
+      when v_row.is_fixed is not false then v_old.period_start else v_row.period_start
+    end);
+    v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
     update public.user_quota_usage q set period_end = p_at
-    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start
-      and q.period_start < p_at;
+    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start;
   end if;
   if v_new_quota.id is null then
-    return;
+    return v_row.period_end;
   end if;
 
-  select n.period_start, n.period_end into v_new_start, v_new_end
-  from tollgate.quota_period_at(
+  v_new := tollgate.quota_period_at(
     v_new_quota, p_new.billing_anchor, coalesce(p_new.time_zone, v_project.time_zone), v_week_start, p_at
-  ) n;
-  -- What was used of any base quota since the new plan's period began: switching there and back is
-  -- no way to a second quota.
-  if exists (
-    select from public.user_quota_usage q
-    where q.user_id = p_new.id and q.period_start < v_new_start and q.period_end > v_new_start
-  ) then
-    select coalesce(sum(b.base_quota_used), 0) into v_used
-    from public.user_usage_buckets b
-    where b.user_id = p_new.id and b.starts_at >= tollgate.quarter_of(v_new_start);
-  else
-    select coalesce(sum(q.tokens_used), 0) into v_used
-    from public.user_quota_usage q
-    where q.user_id = p_new.id and q.period_start >= v_new_start;
-  end if;
-  v_used := v_used + v_held;
-
-  case p_policy
-    when 'keep' then
-      v_amount := v_new_quota.token_amount - v_used;
-    when 'prorate' then
-      v_amount := least(
-        v_left
-        + floor(
-          v_new_quota.token_amount * extract(epoch from v_new_end - p_at)
-            / extract(epoch from v_new_end - v_new_start)
-          - case when v_old_quota.id is not null then
-            v_old_quota.token_amount * extract(epoch from v_old_end - p_at)
-              / extract(epoch from v_old_end - v_old_start)
-          else 0 end
-        ),
-        -- A debt that a smaller plan could not take is not forgiven by a larger one.
-        greatest(v_new_quota.token_amount, v_old_quota.token_amount) - v_used
-      );
-    when 'reset' then
-      v_amount := v_new_quota.token_amount;
-  end case;
+  );
+  v_new_length := extract(epoch from v_new.period_end - v_new.period_start);
+  -- Whatever quota paid it: switching there and back is no way to a second one.
+  v_new_room := v_new_quota.token_amount - tollgate.quota_used_since(p_new.id, v_new.period_start, p_at);
+  v_amount := case p_policy
+    when 'keep' then v_new_room
+    when 'prorate' then least(
+      v_left + floor(
+        (
+          v_new_quota.token_amount * extract(epoch from v_new.period_end - p_at) * v_old_length
+          - v_old_amount * v_old_rest * v_new_length
+        ) / (v_old_length * v_new_length)
+      ),
+      -- A debt that a smaller plan could not take is not forgiven by a larger one.
+      greatest(v_left, v_old_room, v_new_room)
+    )
+    when 'reset' then v_new_quota.token_amount
+  end;
   insert into public.user_quota_usage (
     user_id, quota_id, period_start, period_end, token_amount, is_fixed, tokens_used
   )
   values (
-    p_new.id, v_new_quota.id, p_at, v_new_end, greatest(0, v_amount), p_policy <> 'reset', 0
+    p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0
   );
+  return v_row.period_end;
 end;
 $$;
 
 comment on function tollgate.carry_quota(public.tracked_users, public.tracked_users, public.quota_policy, timestamptz) is
-  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is fixed by the policy. Tokens that holds set aside count as used.';
+  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is fixed by the policy. Tokens that holds set aside count as used. Answers when the old period would have ended, if it was begun.';
+
+create function tollgate.instant_of_change(p_user_id uuid, p_at timestamptz default null)
+returns timestamptz
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select greatest(coalesce(p_at, clock_timestamp()), u.last_transfer_at + interval '1 microsecond')
+    from public.user_usage u
+    where u.user_id = p_user_id
+  );
+end;
+$$;
+
+comment on function tollgate.instant_of_change(uuid, timestamptz) is
+  'Now, or the instant given, but later than the user''s last transfer: the quota period that a change of plan ends must hold all that was used of it. The caller holds the user''s lock.';
 
 create function tollgate.book_account_change(
   p_old public.tracked_users,
   p_new public.tracked_users,
   p_policy public.quota_policy,
   p_request_id text,
-  p_request_hash bigint,
-  p_at timestamptz
+  p_request_hash bigint
 )
 returns public.token_transfers
 language plpgsql
@@ -219,12 +273,11 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_old constant public.tracked_users := tollgate.changed_user(p_old, p_old, p_new.changed_at);
+  v_moves constant boolean := p_new.plan_id <> v_old.plan_id;
   t public.token_transfers;
   v_booking tollgate.booking;
 begin
-  if p_new.plan_id <> p_old.plan_id then
-    perform tollgate.carry_quota(p_old, p_new, p_policy, p_at);
-  end if;
   t.amount := 0;
   t.transaction_type := 'account_change';
   t.request_id := p_request_id;
@@ -232,10 +285,11 @@ begin
   t.metadata := jsonb_build_object(
     'before', tollgate.settings_of(p_old),
     'after', tollgate.settings_of(p_new),
-    'quota_policy', case when p_new.plan_id <> p_old.plan_id then p_policy end
+    'quota_policy', case when v_moves then p_policy end,
+    'quota_period_end', case when v_moves then tollgate.carry_quota(v_old, p_new, p_policy, p_new.changed_at) end
   );
   v_booking := tollgate.book(
-    tollgate.account_at(p_new.project_id, p_new.id, p_new.external_id, '{}', p_at), t, '{}'
+    tollgate.account_at(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at), t, '{}'
   );
   perform tollgate.record(array[v_booking.transfer], null, array[tollgate.usage_of(v_booking.account)], null);
   return v_booking.transfer;
@@ -243,27 +297,28 @@ end;
 $$;
 
 comment on function tollgate.book_account_change(
-  public.tracked_users, public.tracked_users, public.quota_policy, text, bigint, timestamptz
-) is 'Books the transfer of a change that stands in tracked_users, and carries the base quota over.';
+  public.tracked_users, public.tracked_users, public.quota_policy, text, bigint
+) is
+  'Books the transfer of a change that stands in tracked_users, and carries the base quota over. quota_period_end says when the quota period that it cut short would have ended.';
 
-create function tollgate.prepare_change_by_hand()
+create function tollgate.complete_change_by_hand()
 returns trigger
 language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
-  if new.next_plan_at is not null and not isfinite(new.next_plan_at) or not isfinite(new.billing_anchor) then
-    raise exception using
-      errcode = 'TG001', message = 'next_plan_at and billing_anchor must be instants', hint = 'Give a date and time.';
-  end if;
-  return tollgate.changed_user(old, new, clock_timestamp());
+  perform tollgate.lock_user(new.id);
+  return tollgate.changed_user(old, new, tollgate.instant_of_change(new.id));
 end;
 $$;
 
-alter function tollgate.prepare_change_by_hand() owner to tollgate_kernel;
-comment on function tollgate.prepare_change_by_hand() is 'Trigger: fills what follows from a change by hand. Raises TG001.';
+alter function tollgate.complete_change_by_hand() owner to tollgate_kernel;
+comment on function tollgate.complete_change_by_hand() is
+  'Trigger: locks the user, dates the change under the lock and fills what follows from it.';
 
 create function tollgate.book_change_by_hand()
 returns trigger
@@ -274,14 +329,8 @@ set search_path = ''
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 as $$
-declare
-  v_at timestamptz;
 begin
-  -- Locks the row of tracked_users before that of user_usage, against the order of change_user(): of
-  -- two changes of one user at once, one by hand, Postgres may have to end one, which can be repeated.
-  perform tollgate.lock_user(new.id);
-  select greatest(clock_timestamp(), u.last_transfer_at) into v_at from public.user_usage u where u.user_id = new.id;
-  perform tollgate.book_account_change(tollgate.changed_user(old, old, v_at), new, 'keep', null, null, v_at);
+  perform tollgate.book_account_change(old, new, 'keep', null, null);
   return null;
 end;
 $$;
@@ -293,11 +342,6 @@ comment on function tollgate.book_change_by_hand() is
 create trigger change_1_is_completed
 before update of plan_id, next_plan_id, next_plan_at, payment_status, quota_open_until, billing_anchor, time_zone
 on public.tracked_users
-for each row when (current_user <> 'tollgate_kernel') execute function tollgate.prepare_change_by_hand();
-
-create trigger change_2_is_booked
-after update of plan_id, next_plan_id, next_plan_at, payment_status, quota_open_until, billing_anchor, time_zone
-on public.tracked_users
 for each row when (
   current_user <> 'tollgate_kernel'
   and (
@@ -308,6 +352,12 @@ for each row when (
     new.billing_anchor, new.time_zone
   )
 )
+execute function tollgate.complete_change_by_hand();
+
+create trigger change_2_is_booked
+after update of plan_id, next_plan_id, next_plan_at, payment_status, quota_open_until, billing_anchor, time_zone
+on public.tracked_users
+for each row when (current_user <> 'tollgate_kernel' and old.changed_at <> new.changed_at)
 execute function tollgate.book_change_by_hand();
 
 create type public.account_receipt as (
@@ -389,6 +439,7 @@ declare
   t public.token_transfers;
   a tollgate.account;
   o public.tracked_users;
+  v_current public.tracked_users;
   n public.tracked_users;
 begin
   perform tollgate.require_role(p_project_id, 'admin');
@@ -415,6 +466,8 @@ begin
   if v_problem is not null then
     raise exception using errcode = 'TG001', message = v_problem, hint = v_hint;
   end if;
+  -- In the order in which a change by hand locks: the two cannot wait for each other.
+  perform from public.tracked_users u where u.id = v_user_id for no key update;
   if not tollgate.lock_user(v_user_id) then
     perform tollgate.create_user(p_project_id, p_external_user_id, coalesce(p_at, clock_timestamp()), v_plan_id);
   end if;
@@ -423,10 +476,13 @@ begin
     return tollgate.account_receipt_of(t, p_external_user_id, true);
   end if;
 
-  a := tollgate.account_for(p_project_id, v_user_id, p_external_user_id, null, p_at);
+  a := tollgate.account_for(
+    p_project_id, v_user_id, p_external_user_id, null,
+    case when v_plan_id is null then p_at else tollgate.instant_of_change(v_user_id, p_at) end
+  );
   select * into strict o from public.tracked_users u where u.id = v_user_id for no key update;
-  o := tollgate.changed_user(o, o, a.at);
-  n := o;
+  v_current := tollgate.changed_user(o, o, a.at);
+  n := v_current;
   if p_when = 'period_end' and (a.plan_quota).id is null then
     raise exception using
       errcode = 'TG001',
@@ -445,13 +501,16 @@ begin
   n.payment_status := coalesce(p_payment_status, n.payment_status);
   n.billing_anchor := coalesce(p_billing_anchor, n.billing_anchor);
   n.time_zone := nullif(coalesce(p_time_zone, n.time_zone), '');
-  n := tollgate.changed_user(o, n, a.at);
-  if p_payment_status = 'canceled' and p_when = 'period_end' then
-    n.quota_open_until := (a.quota).period_end;
+  n := tollgate.changed_user(v_current, n, a.at);
+  if p_payment_status = 'canceled' and p_when = 'period_end' and a.quota_is_open then
+    -- Not for longer than it would have been open anyway.
+    n.quota_open_until := least(
+      (a.quota).period_end, case when o.payment_status <> 'active' then o.quota_open_until end
+    );
   end if;
   n.quota_open_until := coalesce(p_quota_open_until, n.quota_open_until);
   -- Once more: who is canceled at the end of the period was not closed in between.
-  n.quota_open_since := (tollgate.changed_user(o, n, a.at)).quota_open_since;
+  n.quota_open_since := (tollgate.changed_user(v_current, n, a.at)).quota_open_since;
   update public.tracked_users u
   set
     plan_id = n.plan_id,
@@ -462,10 +521,11 @@ begin
     quota_open_until = n.quota_open_until,
     quota_open_since = n.quota_open_since,
     billing_anchor = n.billing_anchor,
-    time_zone = n.time_zone
+    time_zone = n.time_zone,
+    changed_at = n.changed_at
   where u.id = v_user_id;
   return tollgate.account_receipt_of(
-    tollgate.book_account_change(o, n, p_quota_policy, p_request_id, v_hash, a.at), p_external_user_id, false
+    tollgate.book_account_change(o, n, p_quota_policy, p_request_id, v_hash), p_external_user_id, false
   );
 end;
 $$;
@@ -486,9 +546,9 @@ tollgate.settings_of(public.tracked_users),
 tollgate.changed_user(public.tracked_users, public.tracked_users, timestamptz),
 tollgate.plan_quota_of(uuid),
 tollgate.carry_quota(public.tracked_users, public.tracked_users, public.quota_policy, timestamptz),
-tollgate.book_account_change(
-  public.tracked_users, public.tracked_users, public.quota_policy, text, bigint, timestamptz
-),
+tollgate.quota_used_since(uuid, timestamptz, timestamptz),
+tollgate.instant_of_change(uuid, timestamptz),
+tollgate.book_account_change(public.tracked_users, public.tracked_users, public.quota_policy, text, bigint),
 tollgate.account_receipt_of(public.token_transfers, text, boolean)
 to tollgate_kernel;
 grant execute on function

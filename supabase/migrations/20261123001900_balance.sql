@@ -73,9 +73,24 @@ begin
   a.quota := (
     select q from public.user_quota_usage q
     where q.user_id = p_user_id and q.quota_id = (a.plan_quota).id and q.period_start <= p_at
+      -- Begun by then: it may have been begun late, after the anchor was changed.
+      and exists (
+        select from public.token_transfers t
+        where t.user_id = p_user_id and t.transfer_number <= v_last
+          and (
+            t.quota_id = q.quota_id and t.quota_period_start = q.period_start
+            or t.transaction_type = 'account_change' and t.created_at = q.period_start
+          )
+      )
     order by q.period_start desc
     limit 1
   );
+  -- A change of plan that was yet to come cut it short.
+  a.quota.period_end := coalesce((
+    select (t.metadata ->> 'quota_period_end')::timestamptz from public.token_transfers t
+    where t.user_id = p_user_id and t.transaction_type = 'account_change' and t.transfer_number > v_last
+      and t.created_at = (a.quota).period_end
+  ), (a.quota).period_end);
   a.quota.tokens_used := (a.quota).tokens_used - coalesce((
     select sum(t.base_quota_used) from public.token_transfers t
     where t.user_id = p_user_id and t.transfer_number > v_last
@@ -97,6 +112,10 @@ begin
       and coalesce(f.voided_at, f.expires_at, 'infinity') > p_at
       -- What comes again was there as soon as it was due, written down or not.
       and case when f.recurring_grant_id is null then f.created_at else f.effective_at end <= p_at
+      and not exists (
+        select from public.recurring_grants r
+        where r.user_id = p_user_id and r.id = f.recurring_grant_id and r.created_at > p_at
+      )
       and f.token_amount > f.tokens_used - coalesce(l.tokens, 0)
     order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.id
   );
