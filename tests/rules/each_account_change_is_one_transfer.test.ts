@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { useDatabase } from "../support/database.ts";
 import { Project, type User } from "../support/project.ts";
 
-const { sql } = useDatabase();
+const { sql, connect } = useDatabase();
+const connection = connect(1);
 
 const start = "2026-04-01T00:00:00+00:00";
 const middle = "2026-04-16T00:00:00+00:00";
@@ -239,16 +240,15 @@ describe("by hand", () => {
 
   test("updates of one transaction are booked one after the other, or not at all", async () => {
     const { user, ids } = await userOnFree();
-    await sql.begin(async (tx) => {
-      for (const id of [ids.pro, ids.free, ids.pro]) {
-        await tx`update tracked_users set plan_id = ${id} where id = ${user.id!}`;
-        await user.on(tx as unknown as typeof sql).consume(1);
-      }
-    });
-    await expect(sql.begin(async (tx) => {
-      await tx`update tracked_users set plan_id = ${ids.free} where id = ${user.id!}`;
-      await tx`select 1 / 0`;
-    })).rejects.toMatchObject({ code: "22012" });
+    await connection`begin`;
+    for (const id of [ids.pro, ids.free, ids.pro]) {
+      await connection`update tracked_users set plan_id = ${id} where id = ${user.id!}`;
+      await user.on(connection).consume(1);
+    }
+    await connection`commit`;
+    await connection`begin`;
+    await connection`update tracked_users set plan_id = ${ids.free} where id = ${user.id!}`;
+    await connection`rollback`;
 
     expect((await transfersOf(user)).map((t) => [t.transfer_number, t.quota_left])).toEqual([
       [1, 1000],
