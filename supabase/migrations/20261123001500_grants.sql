@@ -475,7 +475,7 @@ end;
 $$;
 
 comment on function tollgate.recurring_grants_are_due(tollgate.account) is
-  'Whether an occurrence may have come due since the last transfer.';
+  'Whether an occurrence may be due that is not written down.';
 
 create function tollgate.next_occurrence(p_user_id uuid, p_time_zone text)
 returns timestamptz

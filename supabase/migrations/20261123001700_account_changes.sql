@@ -1,5 +1,6 @@
--- Changes of a user's plan, payment, anchor and zone: at once or at the end of the quota period, each
--- with a transfer that says what was before and after. By function, or by hand in Studio.
+-- Changes of a user's plan, payment, anchor and zone, each with a transfer that says what was before and
+-- after: at once, or a plan or a cancelation at the end of the quota period. By function, or by hand in
+-- Studio.
 --
 -- A change at the end of the period needs nobody to make it: account_at() reads next_plan_id from
 -- next_plan_at on.
@@ -8,7 +9,7 @@ create type public.change_time as enum ('now', 'period_end');
 comment on type public.change_time is 'When a change of plan or a cancelation takes effect.';
 create type public.quota_policy as enum ('keep', 'prorate', 'reset');
 comment on type public.quota_policy is
-  'What a change of plan in mid-period makes of the base quota. keep: what was used counts against the new quota. prorate: what is left, less the share of the old quota and plus that of the new one for the time that remains. reset: the new quota is full.';
+  'What a change of plan in mid-period makes of the base quota. keep: what was used counts against the new quota. prorate: what is left, less the share of the old quota and plus that of the new one for the time that remains, at most the larger quota less what was used. reset: the new quota is full.';
 
 create function tollgate.settings_of(p_user public.tracked_users)
 returns jsonb
@@ -202,7 +203,7 @@ end;
 $$;
 
 comment on function tollgate.carry_quota(public.tracked_users, public.tracked_users, public.quota_policy, timestamptz) is
-  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is fixed by the policy. Tokens that holds set aside count as used.';
+  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is what the policy leaves, and with keep and prorate fixed. Tokens that holds set aside count as used, except with reset.';
 
 create function tollgate.book_account_change(
   p_old public.tracked_users,

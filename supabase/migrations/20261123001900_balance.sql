@@ -115,7 +115,7 @@ end;
 $$;
 
 comment on function tollgate.account_as_of(uuid, timestamptz) is
-  'A user''s account as it was at an instant before the last transfer: what has been written since is taken back. Plans, quotas and restrictions are those of today, but the user''s own plan, payment, anchor and zone are those of then.';
+  'A user''s account as it was at an instant before the last transfer: what has been written since is taken back. Which plan, payment, anchor and zone the user had is of then; how plans, quotas and restrictions are defined, and the project''s zone, are of today.';
 
 create type tollgate.balance as (
   user_id text,
