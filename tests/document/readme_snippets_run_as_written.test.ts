@@ -289,6 +289,15 @@ test("the webhook's snippet moves a user to the plan that was bought, once", asy
   });
 });
 
+test("the snippet of usage over HTTP shows this month by tag", async () => {
+  const tenant = await Tenant.create({ quota: 800 });
+  await tenant.tagId("GPT-4");
+  await tenant.consume("ada", 500, { tag: "GPT-4" });
+
+  expect(run(snippet("usage-http"), { TOLLGATE_API_KEY: tenant.apiKey }))
+    .toBe("GPT-4: 500 tokens this month\n");
+});
+
 test("the receipt has the fields of the document's, in each part", async () => {
   const tenant = await Tenant.create({
     quota: 800,
