@@ -254,6 +254,7 @@ test("the webhook's snippet moves a user to the plan that was bought, once", asy
     metadata: { user_id: "user 123" },
     status: "active",
     cancel_at: null,
+    ended_at: null,
     trial_end: null,
     billing_cycle_anchor: Date.parse("2026-01-31T12:00Z") / 1000,
     items: { data: [{ price: { lookup_key: plan.name } }] },
@@ -281,7 +282,10 @@ test("the webhook's snippet moves a user to the plan that was bought, once", asy
     quota_left: 1000,
   });
 
-  send("evt_3", { status: "unpaid" });
+  send("evt_3", { status: "canceled", ended_at: Date.now() / 1000 - 60 });
+  expect((await tenant.balance("user 123")).body).toMatchObject({ quota_left: 0 });
+
+  send("evt_4", { status: "unpaid" });
   expect((await tenant.balance("user 123")).body).toMatchObject({
     payment_status: "paused",
     quota_open_until: null,
