@@ -57,6 +57,7 @@ declare
   v_counted_at constant timestamptz := coalesce(t.counted_at, a.at);
   v_tokens constant bigint := case when t.transaction_type in ('consumption', 'refund') then - t.amount else 0 end;
   v_held bigint := 0;
+  v_counts public.limit_usage[] := a.other_limits;
   l tollgate.limit_state;
   s public.token_source;
 begin
@@ -85,7 +86,7 @@ begin
         a.quota.tokens_used := (a.quota).tokens_used + s.tokens;
         a.quota.token_amount := greatest((a.quota).token_amount, (a.quota).tokens_used);
       end if;
-      a.quota_left := tollgate.quota_left(a);
+      a.quota_left := tollgate.quota_left(a.quota_is_open, a.quota_amount, (a.quota).tokens_used, a.quota_held);
     end if;
   end loop;
   a.tokens_held := a.tokens_held + v_held;
@@ -97,7 +98,11 @@ begin
       l.tokens_held := l.tokens_held + v_held;
       a.limits[i] := l;
     end if;
+    v_counts := v_counts || row(l.counter_id, l.starts_at, l.ends_at, l.tokens_used)::public.limit_usage;
   end loop;
+  a.usage.limits := v_counts;
+  a.usage.time_zone := a.time_zone;
+  a.usage.week_start := a.week_start;
 
   t.user_id := a.user_id;
   t.transfer_number := (a.usage).last_transfer_number;
