@@ -42,6 +42,7 @@ create type tollgate.account as (
   user_id uuid,
   external_id text,
   project_id uuid,
+  is_tamper_evident boolean,
   exists_already boolean,
   existing_since timestamptz,
   billing_anchor timestamptz,
@@ -607,7 +608,7 @@ declare
   a tollgate.account;
 begin
   select
-    p_user_id, p_external_id, p_project_id, e.id is not null, coalesce(e.created_at, p_at),
+    p_user_id, p_external_id, p_project_id, p.tamper_evident, e.id is not null, coalesce(e.created_at, p_at),
     coalesce(e.billing_anchor, p_at), coalesce(e.payment_status, 'active'), e.quota_open_until,
     coalesce(e.quota_open_since, '-infinity'), coalesce(e.time_zone, p.time_zone),
     array_position(enum_range(null::public.weekday), p.week_start),
@@ -661,7 +662,7 @@ begin
     return null;
   end if;
   if not a.exists_already then
-    a.usage := row(a.user_id, '', 1, 'infinity', 0, '-infinity', '{}')::public.user_usage;
+    a.usage := row(a.user_id, '', 1, 'infinity', 0, '-infinity', null, '{}')::public.user_usage;
   end if;
   return tollgate.add_up(a);
 end;
