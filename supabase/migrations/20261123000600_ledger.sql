@@ -165,6 +165,7 @@ create table public.token_transfers (
   api_key_id uuid,
   metadata jsonb,
   created_at timestamptz not null,
+  hash bytea,
   primary key (user_id, transfer_number),
   constraint nothing_left_is_0_or_more check (least(quota_left, grants_left, tokens_held) >= 0)
 );
@@ -216,6 +217,8 @@ comment on column public.token_transfers.request_id is 'The caller''s idempotenc
 comment on column public.token_transfers.request_hash is
   'Hash of the parameters of the request, by which a repetition is told from another request.';
 comment on column public.token_transfers.api_key_id is 'The API key of the request, a row of api_keys, if it came with one.';
+comment on column public.token_transfers.hash is
+  'SHA-256 of the hash before it and of this transfer, where the project is tamper_evident.';
 comment on column public.token_transfers.metadata is
   'The caller''s own context, an object; of an account_change, what was before and after.';
 
@@ -326,6 +329,7 @@ create table public.user_usage (
   due_at timestamptz not null default 'infinity',
   last_transfer_number bigint not null default 0,
   last_transfer_at timestamptz not null default '-infinity',
+  last_hash bytea,
   limits public.limit_usage[] not null default '{}'
 )
 with (fillfactor = 50);
@@ -339,6 +343,7 @@ comment on column public.user_usage.due_at is 'From when on calls must look for 
 comment on column public.user_usage.last_transfer_number is 'Number of the user''s newest transfer.';
 comment on column public.user_usage.last_transfer_at is
   'Instant of the user''s newest transfer: the user''s time does not run backwards from it.';
+comment on column public.user_usage.last_hash is 'Hash of the user''s newest transfer, if it has one.';
 comment on column public.user_usage.limits is
   'The counts of restrictions. One that is not here is summed up from user_usage_buckets when it is needed.';
 

@@ -42,6 +42,7 @@ create type tollgate.account as (
   user_id uuid,
   external_id text,
   project_id uuid,
+  is_tamper_evident boolean,
   exists_already boolean,
   existing_since timestamptz,
   billing_anchor timestamptz,
@@ -258,29 +259,6 @@ $$;
 
 comment on function tollgate.count_limits(tollgate.account) is
   'The account''s restrictions in their current windows: from the counts of the last transfer, or summed up where there is none, as after a change of plan, of the restriction or of the time zone.';
-
-create function tollgate.usage_of(p_account tollgate.account)
-returns public.user_usage
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  u public.user_usage := p_account.usage;
-  l tollgate.limit_state;
-begin
-  u.time_zone := p_account.time_zone;
-  u.week_start := p_account.week_start;
-  u.limits := p_account.other_limits;
-  foreach l in array p_account.limits loop
-    u.limits := u.limits || row(l.counter_id, l.starts_at, l.ends_at, l.tokens_used)::public.limit_usage;
-  end loop;
-  return u;
-end;
-$$;
-
-comment on function tollgate.usage_of(tollgate.account) is 'An account''s running state, to be written.';
 
 create function tollgate.quota_period_at(
   p_quota public.plan_quotas,
@@ -546,7 +524,7 @@ $$;
 comment on function tollgate.hold_aside(tollgate.account) is
   'The account without what its open holds set aside: of the current quota period, of grants in force, of the windows in which the holds were made.';
 
-create function tollgate.quota_left(p_account tollgate.account)
+create function tollgate.quota_left(p_is_open boolean, p_amount bigint, p_used bigint, p_held bigint)
 returns bigint
 language plpgsql
 immutable
@@ -554,15 +532,11 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return case
-    when p_account.quota_is_open then
-      greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held)
-    else 0
-  end;
+  return case when p_is_open then greatest(0, p_amount - p_used - p_held) else 0 end;
 end;
 $$;
 
-comment on function tollgate.quota_left(tollgate.account) is
+comment on function tollgate.quota_left(boolean, bigint, bigint, bigint) is
   'What can be spent of the current quota period: 0 without a quota, or while payment closes it.';
 
 create function tollgate.add_up(p_account tollgate.account)
@@ -590,7 +564,7 @@ begin
     a.quota := tollgate.quota_at(a);
     a.quota_amount := case when (a.quota).is_fixed then (a.quota).token_amount else (a.plan_quota).token_amount end;
   end if;
-  if tollgate.recurring_grants_are_due(a)
+  if tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone)
     or v_is_new_period and (a.plan_quota).rollover_periods is not null then
     a := tollgate.add_due_grants(a);
   end if;
@@ -600,7 +574,7 @@ begin
     end if;
     a := tollgate.hold_aside(a);
   end if;
-  a.quota_left := tollgate.quota_left(a);
+  a.quota_left := tollgate.quota_left(a.quota_is_open, a.quota_amount, (a.quota).tokens_used, a.quota_held);
   foreach g in array a.grants loop
     if g.effective_at <= a.at then
       a.grants_left := a.grants_left + g.tokens_left;
@@ -634,7 +608,7 @@ declare
   a tollgate.account;
 begin
   select
-    p_user_id, p_external_id, p_project_id, e.id is not null, coalesce(e.created_at, p_at),
+    p_user_id, p_external_id, p_project_id, p.tamper_evident, e.id is not null, coalesce(e.created_at, p_at),
     coalesce(e.billing_anchor, p_at), coalesce(e.payment_status, 'active'), e.quota_open_until,
     coalesce(e.quota_open_since, '-infinity'), coalesce(e.time_zone, p.time_zone),
     array_position(enum_range(null::public.weekday), p.week_start),
@@ -688,7 +662,7 @@ begin
     return null;
   end if;
   if not a.exists_already then
-    a.usage := row(a.user_id, '', 1, 'infinity', 0, '-infinity', '{}')::public.user_usage;
+    a.usage := row(a.user_id, '', 1, 'infinity', 0, '-infinity', null, '{}')::public.user_usage;
   end if;
   return tollgate.add_up(a);
 end;
@@ -753,7 +727,6 @@ tollgate.limit_window_at(tollgate.limit_state, text, integer, timestamptz),
 tollgate.count_buckets(uuid, uuid[], timestamptz, timestamptz),
 tollgate.count_transfers(uuid, uuid[], timestamptz, bigint),
 tollgate.count_limits(tollgate.account),
-tollgate.usage_of(tollgate.account),
 tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timestamptz),
 tollgate.quota_at(tollgate.account),
 tollgate.due_occurrences(tollgate.account),
@@ -761,7 +734,7 @@ tollgate.due_rollovers(tollgate.account),
 tollgate.add_due_grants(tollgate.account),
 tollgate.counts_in(tollgate.limit_state, uuid, timestamptz),
 tollgate.hold_aside(tollgate.account),
-tollgate.quota_left(tollgate.account),
+tollgate.quota_left(boolean, bigint, bigint, bigint),
 tollgate.add_up(tollgate.account),
 tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint),
 tollgate.limit_resets_at(tollgate.limit_state),

@@ -317,7 +317,7 @@ declare
     p_project_id, p_user_id, p_external_id, p_tag_ids, p_at, p_but_hold
   );
 begin
-  if cardinality(a.due_grants) > 0 or tollgate.recurring_grants_are_due(a) then
+  if cardinality(a.due_grants) > 0 or tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone) then
     perform tollgate.book_due_grants(a);
     a := tollgate.account_at(p_project_id, p_user_id, p_external_id, p_tag_ids, a.at, p_but_hold);
   end if;
@@ -421,7 +421,7 @@ begin
     perform tollgate.record(
       array[t],
       case when t.grants_used > 0 then tollgate.draws_of(t, v_attempt.sources) end,
-      array[tollgate.usage_of(v_attempt.account)],
+      array[(v_attempt.account).usage],
       case when t.base_quota_used > 0 then array[(v_attempt.account).quota] end
     );
   end if;

@@ -197,7 +197,7 @@ begin
   v_booking := tollgate.book(
     tollgate.account_at(u.project_id, u.id, u.external_id, '{}', new.created_at), t, '{}'
   );
-  perform tollgate.record(array[v_booking.transfer], null, array[tollgate.usage_of(v_booking.account)], null);
+  perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
   return null;
 end;
 $$;
@@ -444,7 +444,7 @@ begin
     t := v_booking.transfer;
     update public.user_token_grants u set voided_at = t.created_at
     where u.user_id = v_user_id and u.id = p_grant_id;
-    perform tollgate.record(array[t], null, array[tollgate.usage_of(v_booking.account)], null);
+    perform tollgate.record(array[t], null, array[(v_booking.account).usage], null);
   end if;
   return row(
     p_grant_id, p_external_user_id, - t.amount, t.tokens_held, format('Voided %s tokens', - t.amount), t.quota_left,
@@ -459,22 +459,22 @@ comment on function tollgate.void_grant(uuid, text, uuid, jsonb, text, timestamp
 
 -- Recurring grants.
 
-create function tollgate.recurring_grants_are_due(p_account tollgate.account)
+create function tollgate.recurring_grants_are_due(p_usage public.user_usage, p_at timestamptz, p_time_zone text)
 returns boolean
 language plpgsql
-stable
+immutable
 security invoker
 set search_path = ''
 as $$
-declare
-  u constant public.user_usage := p_account.usage;
 begin
   -- In another zone they are due at other instants.
-  return coalesce(u.due_at <= p_account.at or u.due_at < 'infinity' and u.time_zone <> p_account.time_zone, false);
+  return coalesce(
+    p_usage.due_at <= p_at or p_usage.due_at < 'infinity' and p_usage.time_zone <> p_time_zone, false
+  );
 end;
 $$;
 
-comment on function tollgate.recurring_grants_are_due(tollgate.account) is
+comment on function tollgate.recurring_grants_are_due(public.user_usage, timestamptz, text) is
   'Whether an occurrence may be due that is not written down.';
 
 create function tollgate.next_occurrence(p_user_id uuid, p_time_zone text)
@@ -750,7 +750,7 @@ tollgate.check_grant_terms(uuid, bigint, public.grant_type, integer, uuid[], jso
 tollgate.grant_hash(public.user_token_grants),
 tollgate.tag_ids(uuid, text[]),
 tollgate.tag_names(uuid[]),
-tollgate.recurring_grants_are_due(tollgate.account),
+tollgate.recurring_grants_are_due(public.user_usage, timestamptz, text),
 tollgate.next_occurrence(uuid, text),
 tollgate.book_due_grants(tollgate.account),
 tollgate.recurring_receipt_of(public.recurring_grants, text, boolean)

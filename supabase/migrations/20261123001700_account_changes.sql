@@ -145,9 +145,8 @@ begin
       case when v_row.is_fixed then v_row.token_amount else v_old_quota.token_amount end
       - coalesce(v_row.tokens_used, 0) - v_held
     );
-    update public.user_quota_usage q set period_end = p_at
-    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start
-      and q.period_start < p_at;
+    update public.user_quota_usage q set period_end = greatest(p_at, q.period_start + interval '1 microsecond')
+    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start;
   end if;
   if v_new_quota.id is null then
     return;
@@ -193,12 +192,15 @@ begin
     when 'reset' then
       v_amount := v_new_quota.token_amount;
   end case;
-  insert into public.user_quota_usage (
+  insert into public.user_quota_usage as q (
     user_id, quota_id, period_start, period_end, token_amount, is_fixed, tokens_used
   )
   values (
     p_new.id, v_new_quota.id, p_at, v_new_end, greatest(0, v_amount), p_policy <> 'reset', 0
-  );
+  )
+  -- There and back within one instant, as a clock that was set back may have it.
+  on conflict (user_id, quota_id, period_start) do update
+  set period_end = excluded.period_end, token_amount = excluded.token_amount + q.tokens_used, is_fixed = true;
 end;
 $$;
 
@@ -238,7 +240,7 @@ begin
   v_booking := tollgate.book(
     tollgate.account_at(p_new.project_id, p_new.id, p_new.external_id, '{}', p_at), t, '{}'
   );
-  perform tollgate.record(array[v_booking.transfer], null, array[tollgate.usage_of(v_booking.account)], null);
+  perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
   return v_booking.transfer;
 end;
 $$;

@@ -64,7 +64,7 @@ begin
   a.at := p_at;
   a.up_to_transfer := v_last;
   -- Without counts, and with recurring grants to look for.
-  a.usage := row(p_user_id, '', 1, '-infinity', v_last, p_at, '{}')::public.user_usage;
+  a.usage := row(p_user_id, '', 1, '-infinity', v_last, p_at, null, '{}')::public.user_usage;
   a.limits := tollgate.limits_of(
     e.plan_id,
     array(select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id = e.plan_id),
