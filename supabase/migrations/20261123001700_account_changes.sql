@@ -9,7 +9,7 @@ create type public.change_time as enum ('now', 'period_end');
 comment on type public.change_time is 'When a change of plan or a cancelation takes effect.';
 create type public.quota_policy as enum ('keep', 'prorate', 'reset');
 comment on type public.quota_policy is
-  'What a change of plan in mid-period makes of the base quota. keep: what was used counts against the new quota. prorate: what is left, less the share of the old quota and plus that of the new one for the time that remains, at most the larger quota less what was used. reset: the new quota is full.';
+  'What a change of plan in mid-period makes of the base quota. keep: what was used counts against the new quota. prorate: what is left, less the share of the old quota and plus that of the new one for the time that remains, at most what the old plan or keep would leave. reset: the new quota is full.';
 
 create function tollgate.settings_of(p_user public.tracked_users)
 returns jsonb
