@@ -17,6 +17,7 @@ const unknown: World = {
   ...{ sparePlan: id(), spareQuota: id(), key: id(), keyHash: `\\x${"00".repeat(32)}` },
   users: { ada: id(), bob: id(), idle: id() },
   hold: `hold_${id().replaceAll("-", "")}_1`,
+  ...{ grant: id(), recurringGrant: id(), then: theirs.then },
 };
 
 const limit = { max_tokens: 1, duration: "1 day" };
