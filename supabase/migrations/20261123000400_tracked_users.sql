@@ -164,7 +164,18 @@ for each row when (new.time_zone is not null) execute function tollgate.check_ti
 
 create trigger time_zone_is_known
 before update of time_zone on public.tracked_users
-for each row when (new.time_zone <> coalesce(old.time_zone, '')) execute function tollgate.check_time_zone();
+for each row when (new.time_zone is distinct from old.time_zone) execute function tollgate.check_time_zone();
+
+-- Before the trigger that fills them: those of one event fire in the order of their names.
+create trigger account_dates_are_filled
+before update of plan_since, quota_open_since on public.tracked_users
+for each row when (
+  current_user <> 'tollgate_kernel'
+  and (old.plan_since, old.quota_open_since) is distinct from (new.plan_since, new.quota_open_since)
+)
+execute function tollgate.refuse_edit(
+  'plan_since and quota_open_since are filled', 'Change plan_id, payment_status or quota_open_until instead.'
+);
 
 create trigger identity_is_fixed
 before update of id, project_id, external_id on public.tracked_users

@@ -54,6 +54,10 @@ create index idx_user_token_grants_expires
 on public.user_token_grants (user_id, coalesce(voided_at, expires_at, 'infinity'), created_at, id)
 where not is_spent;
 
+-- Finds the grants of a tag when the tag is deleted. Few grants are for some tags only.
+create index idx_user_token_grants_tags on public.user_token_grants using gin (tag_ids)
+where tag_ids is not null;
+
 comment on table public.user_token_grants is
   'Tokens given to a user. Inserting a row books its transfer; spent by priority, then first in, first out by expiry.';
 comment on column public.user_token_grants.user_id is
@@ -289,6 +293,9 @@ create table public.recurring_grants (
 create unique index idx_recurring_grants_request
 on public.recurring_grants (user_id, request_id) where request_id is not null;
 
+create index idx_recurring_grants_tags on public.recurring_grants using gin (tag_ids)
+where tag_ids is not null;
+
 comment on table public.recurring_grants is
   'Grants that a user gets again and again: 500 tokens every week until June. No job makes them: an occurrence counts from its instant on, and is written down by the user''s next call that spends or changes something.';
 comment on column public.recurring_grants.user_id is 'The user, a row of tracked_users. Fixed.';
@@ -307,7 +314,7 @@ comment on column public.recurring_grants.tag_ids is 'As of user_token_grants. F
 comment on column public.recurring_grants.request_id is 'The caller''s idempotency key, if any.';
 comment on column public.recurring_grants.request_hash is
   'Hash of the parameters of the request, by which a repetition is told from another request.';
-comment on column public.recurring_grants.metadata is 'The caller''s own context, an object.';
+comment on column public.recurring_grants.metadata is 'The caller''s own context, an object. Fixed.';
 comment on column public.recurring_grants.occurrences_booked is
   'How many times have been written down as grants, or had lapsed by then; written by the kernel only.';
 comment on column public.recurring_grants.created_at is 'When the row was made.';
@@ -502,6 +509,16 @@ execute function tollgate.refuse_edit(
   'a recurring grant is fixed', 'Set ends_at to now() to stop it, and insert another.'
 );
 
+create trigger metadata_and_tags_are_fixed
+before update of metadata, tag_ids on public.recurring_grants
+for each row when (
+  current_user <> 'tollgate_kernel'
+  and (old.metadata, old.tag_ids) is distinct from (new.metadata, new.tag_ids)
+)
+execute function tollgate.refuse_edit(
+  'a recurring grant is fixed', 'Set ends_at to now() to stop it, and insert another.'
+);
+
 create function tollgate.refuse_if_it_has_history()
 returns trigger
 language plpgsql
@@ -525,7 +542,9 @@ begin
         v_hint := 'Delete the tracked user instead.';
       end if;
     when 'tags' then
-      if exists (select from public.user_tags u where u.tag_id = old.id) then
+      if exists (select from public.user_tags u where u.tag_id = old.id)
+        or exists (select from public.user_token_grants g where g.tag_ids @> array[old.id])
+        or exists (select from public.recurring_grants r where r.tag_ids @> array[old.id]) then
         v_hint := 'Rename the tag instead; delete its restrictions if they should no longer count.';
       end if;
     when 'plan_quotas' then

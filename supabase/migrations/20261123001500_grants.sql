@@ -110,9 +110,12 @@ begin
   new.created_at := greatest(coalesce(new.created_at, clock_timestamp()), v_usage.last_transfer_at);
   new.effective_at := coalesce(new.effective_at, new.created_at);
   new.expires_at := nullif(new.expires_at, 'infinity');
-  perform tollgate.check_grant_terms(
-    new.user_id, new.token_amount, new.grant_type, new.priority, new.tag_ids, new.metadata, new.request_id
-  );
+  -- What is due by itself was checked when it was arranged, and must not stop the user's calls.
+  if new.recurring_grant_id is null then
+    perform tollgate.check_grant_terms(
+      new.user_id, new.token_amount, new.grant_type, new.priority, new.tag_ids, new.metadata, new.request_id
+    );
+  end if;
   select coalesce(sum(g.token_amount - g.tokens_used), 0) into v_grants_left
   from public.user_token_grants g
   where g.user_id = new.user_id and not g.is_spent

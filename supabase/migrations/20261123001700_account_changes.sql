@@ -257,9 +257,16 @@ security definer
 set search_path = ''
 as $$
 begin
-  if new.next_plan_at is not null and not isfinite(new.next_plan_at) or not isfinite(new.billing_anchor) then
+  if not isfinite(new.next_plan_at) or not isfinite(new.billing_anchor) or not isfinite(new.quota_open_until) then
     raise exception using
-      errcode = 'TG001', message = 'next_plan_at and billing_anchor must be instants', hint = 'Give a date and time.';
+      errcode = 'TG001',
+      message = 'next_plan_at, billing_anchor and quota_open_until must be instants',
+      hint = 'Give a date and time.';
+  elsif new.next_plan_at is distinct from old.next_plan_at and new.next_plan_at <= clock_timestamp() then
+    raise exception using
+      errcode = 'TG001',
+      message = format('next_plan_at %s is not in the future', new.next_plan_at),
+      hint = 'Set plan_id for a change of plan now.';
   end if;
   return tollgate.changed_user(old, new, clock_timestamp());
 end;
