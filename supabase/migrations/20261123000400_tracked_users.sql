@@ -164,7 +164,7 @@ for each row when (new.time_zone is not null) execute function tollgate.check_ti
 
 create trigger time_zone_is_known
 before update of time_zone on public.tracked_users
-for each row when (new.time_zone <> coalesce(old.time_zone, '')) execute function tollgate.check_time_zone();
+for each row when (new.time_zone is distinct from old.time_zone) execute function tollgate.check_time_zone();
 
 create trigger identity_is_fixed
 before update of id, project_id, external_id on public.tracked_users
