@@ -169,7 +169,7 @@ begin
   end if;
   return null;
 exception
-  when datetime_field_overflow or invalid_datetime_format then
+  when datetime_field_overflow or invalid_datetime_format or invalid_time_zone_displacement_value then
     return null;
 end;
 $$;
@@ -209,7 +209,7 @@ begin
     or v_duration !~ '^[1-9][0-9]{0,2} (hour|day|week|month)s?$' then
     v_problem := 'needs duration, 1 to 999 hours, days, weeks or months';
     v_hint := 'For example "1 hour", "5 hours", "1 day", "2 weeks", "1 month".';
-  elsif coalesce(v_config ->> 'window', 'calendar') not in ('calendar', 'rolling') then
+  elsif v_config ? 'window' and coalesce(v_config ->> 'window', '') not in ('calendar', 'rolling') then
     v_problem := 'has a window that is neither "calendar" nor "rolling"';
     v_hint := 'Leave it out for the current hour, day, week or month.';
   elsif v_config ->> 'window' = 'rolling' and v_duration ~ 'month' then
@@ -229,7 +229,7 @@ begin
     v_config ?& array['tag_name', 'tag_names']
     or jsonb_typeof(v_names) is distinct from 'array'
     or jsonb_array_length(v_names) not between 1 and 100
-    or jsonb_path_exists(v_names, '$[*] ? (@.type() != "string")')
+    or jsonb_path_exists(v_names, 'strict $[*] ? (@.type() != "string")')
   ) then
     v_problem := 'of type tag needs tag_name, a text, or tag_names, 1 to 100 of them';
   end if;
@@ -244,6 +244,9 @@ begin
     if v_name is not null then
       v_problem := format('names tag_name %L, which is not a tag of the plan''s project', v_name);
       v_hint := 'Insert it into tags first; names are case-sensitive.';
+    elsif jsonb_array_length(v_names) > cardinality(new.tag_ids) then
+      v_problem := 'names a tag twice in tag_names';
+      v_hint := 'Name each tag once.';
     end if;
   end if;
 
