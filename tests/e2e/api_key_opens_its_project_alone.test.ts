@@ -187,7 +187,7 @@ test.each<[Scope, string, string, object | undefined]>([
   ["grant", "POST", "/v1/recurring-grants", recurring],
   ["grant", "POST", `/v1/recurring-grants/${recurs.recurring_grant_id}/end`, { user_id: "ada" }],
   ["manage", "PATCH", "/v1/users/ada", { time_zone: null }],
-  ["read", "GET", "/v1/usage?from=2026-11-01T00:00:00Z&step=month", undefined],
+  ["read", "GET", "/v1/usage?from=2026-01-01T00:00:00Z&step=month", undefined],
   ["read", "GET", "/v1/users/ada/balance", undefined],
   ["read", "GET", "/v1/users/ada/transfers", undefined],
   ["link", "PUT", "/v1/users/ada/link", link],

@@ -80,9 +80,10 @@ test("an owner reads balance and transfers by function, for the own project only
 });
 
 test("an owner reads usage by function, for the own project only", async () => {
+  const { body: { data: [consumption] } } = await own.transfers("ada");
   const usage = (tenant: Tenant, more: object = {}) =>
     owner.rpc("get_usage", {
-      ...{ p_project_id: tenant.id, p_from: new Date().toISOString(), p_step: "month" },
+      ...{ p_project_id: tenant.id, p_from: consumption!.created_at, p_step: "month" },
       ...more,
     });
   const sumOf = ({ data }: Awaited<ReturnType<typeof usage>>) =>

@@ -26,7 +26,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 const tenant = await Tenant.create({ quota: 1_000_000 });
 await tenant.plan({ quota: 2_000_000 }, "Pro");
 await tenant.tagId("GPT-4");
-await tenant.consume("user_123", 1000, { request_id: "chat-1" });
+const { body: first } = await tenant.consume("user_123", 1000, { request_id: "chat-1" });
 
 const USER = "user_123";
 
@@ -44,7 +44,9 @@ async function exampleUrl(path: string): Promise<string> {
       return path.replace("{recurring_grant_id}", body.recurring_grant_id);
     }
     default:
-      return path === "/v1/usage" ? `${path}?from=${new Date().toISOString()}` : path;
+      return path === "/v1/usage"
+        ? `${path}?${new URLSearchParams({ from: first.created_at })}`
+        : path;
   }
 }
 

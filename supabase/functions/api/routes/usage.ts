@@ -29,7 +29,7 @@ const UsageGroup = z.strictObject({
       "0, is what was refunded as a new grant. Null: without a tag, or without an API key.",
   ),
   tokens_used: z.int(),
-  calls: count,
+  calls: count.describe("Of a source: all calls of the step, since one call may draw on both."),
 });
 
 const UsageStep = z.strictObject({
