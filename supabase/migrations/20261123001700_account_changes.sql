@@ -405,12 +405,16 @@ begin
   perform tollgate.check_request(p_external_user_id, 1, null, p_request_id);
   if p_plan is not null then
     select p.id into v_plan_id from public.plans p where p.project_id = p_project_id and p.name = p_plan;
+    if not found and not exists (select from public.projects p where p.id = p_project_id) then
+      raise exception using
+        errcode = 'TG009', message = 'The project is not known', hint = 'Check the project id.';
+    end if;
   end if;
   if p_when is null or p_quota_policy is null then
     v_problem := 'When to change, and what becomes of the quota, must not be null';
     v_hint := 'Leave them out for now and keep.';
   elsif p_plan is not null and v_plan_id is null then
-    v_problem := format('The plan %L is not known in this project', p_plan);
+    v_problem := format('plan %L is not known in this project', p_plan);
     v_hint := 'Insert it into plans first; names are case-sensitive.';
   elsif num_nonnulls(p_plan, p_payment_status, p_quota_open_until, p_billing_anchor, p_time_zone) = 0 then
     v_problem := 'Nothing was given to change';

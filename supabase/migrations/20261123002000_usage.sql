@@ -84,7 +84,7 @@ begin
     if cardinality(v_starts) > 1000 then
       raise exception using
         errcode = 'TG001',
-        message = format('There are more than 1000 %ss between from and to', p_step),
+        message = format('from and to are more than 1000 %ss apart', p_step),
         hint = 'Ask for a shorter time, or longer steps.';
     end if;
   end loop;

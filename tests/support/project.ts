@@ -71,6 +71,21 @@ export interface Call {
 
 export type Mode = "all_or_nothing" | "up_to";
 
+/** A restriction as it stands in restriction_config. */
+export function configOf(
+  { tag, tags, maxTokens, duration, window, startsAt, endsAt }: Restriction,
+): Record<string, string | number | string[]> {
+  return {
+    ...(tag && { tag_name: tag }),
+    ...(tags && { tag_names: tags }),
+    max_tokens: maxTokens,
+    duration,
+    ...(window && { window }),
+    ...(startsAt && { starts_at: startsAt }),
+    ...(endsAt && { ends_at: endsAt }),
+  };
+}
+
 /** A project in the test's own database, set up by plain SQL as an owner would in Studio. */
 export class Project {
   private constructor(readonly sql: TestSql, readonly id: string) {}
@@ -118,22 +133,12 @@ export class Project {
     return plan!.id;
   }
 
-  async restrict(
-    planId: string,
-    { tag, tags, maxTokens, duration, window, startsAt, endsAt }: Restriction,
-  ) {
-    for (const name of tags ?? (tag ? [tag] : [])) await this.tagId(name);
-    const config = {
-      ...(tag && { tag_name: tag }),
-      ...(tags && { tag_names: tags }),
-      max_tokens: maxTokens,
-      duration,
-      ...(window && { window }),
-      ...(startsAt && { starts_at: startsAt }),
-      ...(endsAt && { ends_at: endsAt }),
-    };
+  async restrict(planId: string, restriction: Restriction) {
+    const { tag, tags = tag ? [tag] : [] } = restriction;
+    for (const name of tags) await this.tagId(name);
     await this.sql`insert into plan_restrictions (plan_id, restriction_type, restriction_config)
-      values (${planId}, ${tag || tags ? "tag" : "total"}, ${this.sql.json(config)})`;
+      values (${planId}, ${tags.length > 0 ? "tag" : "total"},
+        ${this.sql.json(configOf(restriction))})`;
   }
 
   /** The id of a tag, made if need be. */
