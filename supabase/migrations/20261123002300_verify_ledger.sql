@@ -16,7 +16,10 @@ as $$
       t.user_id, tollgate.quarter_of(coalesce(t.counted_at, t.created_at)) as starts_at,
       coalesce(t.tag_id, '00000000-0000-0000-0000-000000000000') as tag_id,
       coalesce(
-        case t.transaction_type when 'refund' then o.api_key_id else t.api_key_id end,
+        case when t.transaction_type <> 'refund' then t.api_key_id else (
+          select o.api_key_id from public.token_transfers o
+          where o.user_id = t.user_id and o.transfer_number = t.refers_to
+        ) end,
         '00000000-0000-0000-0000-000000000000'
       ) as api_key_id,
       count(*) filter (where t.transaction_type = 'consumption') as calls,
@@ -24,8 +27,6 @@ as $$
       sum(t.base_quota_used) as base_quota_used,
       sum(t.grants_used) as grants_used
     from public.token_transfers t
-    left join public.token_transfers o
-      on t.transaction_type = 'refund' and o.user_id = t.user_id and o.transfer_number = t.refers_to
     where t.transaction_type in ('consumption', 'refund', 'hold')
     group by 1, 2, 3, 4
   ),
@@ -196,7 +197,6 @@ as $$
     and (
       (o.token_amount, o.grant_type, o.priority, o.tag_ids)
         is distinct from (g.token_amount, g.grant_type, g.priority, g.tag_ids)
-      or g.effective_at >= o.ends_at
       or g.effective_at - tollgate.period_start(o.starts_at, o.every::text::interval, 'UTC', o.number)
         not between interval '-4 days' and interval '4 days'
     )

@@ -494,11 +494,6 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
       ["occurrence of a recurring grant"],
     ],
     [
-      "an occurrence after the end",
-      "update recurring_grants set ends_at = starts_at",
-      ["occurrence of a recurring grant"],
-    ],
-    [
       "an occurrence of no recurring grant",
       `update user_token_grants set recurring_grant_id = gen_random_uuid() where ${OCCURRENCE}`,
       ["occurrence of a recurring grant"],
