@@ -6,8 +6,6 @@ language sql
 stable
 security invoker
 set search_path = ''
--- Every part reads whole tables, and joins them by hashes.
-set work_mem = '64MB'
 as $$
   with
   -- What consumptions, refunds and holds come to in each quarter of an hour, as user_usage_buckets has it.
