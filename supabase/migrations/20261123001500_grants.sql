@@ -218,6 +218,28 @@ for each row execute function tollgate.prepare_grant();
 create trigger grant_4_is_booked after insert on public.user_token_grants
 for each row when (new.refund_of is null) execute function tollgate.book_grant();
 
+create function tollgate.end_grant_after_what_it_paid()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  select greatest(new.expires_at, u.last_transfer_at) into new.expires_at
+  from public.user_usage u
+  where u.user_id = new.user_id;
+  return new;
+end;
+$$;
+
+comment on function tollgate.end_grant_after_what_it_paid() is
+  'Trigger: an end in the past is the user''s last transfer, so that what the grant paid, and as-of balances, stay true.';
+
+create trigger grant_5_ends_after_what_it_paid before update of expires_at on public.user_token_grants
+for each row when (current_user <> 'tollgate_kernel' and new.expires_at < coalesce(old.expires_at, 'infinity'))
+execute function tollgate.end_grant_after_what_it_paid();
+
 create function tollgate.tag_ids(p_project_id uuid, p_names text[])
 returns uuid[]
 language plpgsql
