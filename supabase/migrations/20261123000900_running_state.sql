@@ -459,7 +459,7 @@ begin
         )::tollgate.grant_state
         from unnest(a.due_grants) d
       )) g
-      order by g.priority, coalesce(g.expires_at, 'infinity'), g.created_at, g.id
+      order by g.priority, coalesce(g.expires_at, 'infinity'), g.created_at, g.effective_at, g.id
     );
   end if;
   return a;
@@ -634,7 +634,7 @@ begin
       where f.user_id = p_user_id
         and not f.is_spent
         and coalesce(f.voided_at, f.expires_at, 'infinity') > n.at
-      order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.id
+      order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
     ),
     null, 0, 0,
     array(

@@ -98,7 +98,7 @@ begin
       -- What comes again was there as soon as it was due, written down or not.
       and case when f.recurring_grant_id is null then f.created_at else f.effective_at end <= p_at
       and f.token_amount > f.tokens_used - coalesce(l.tokens, 0)
-    order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.id
+    order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
   );
   a.holds := array(
     select h from public.token_holds h

@@ -478,20 +478,22 @@ export class User {
   async recurringGrant(
     tokens: number,
     every: Period,
-    { startsAt, endsAt, validFor, priority = 50, type = "bonus" }: {
+    { startsAt, endsAt, validFor, priority = 50, tags, type = "bonus" }: {
       startsAt: string;
       endsAt?: string;
       validFor?: Period;
       priority?: number;
+      tags?: string[];
       type?: string;
     },
   ): Promise<string> {
     const { sql, id } = this.project;
+    const tagIds = tags && await Promise.all(tags.map((tag) => this.project.tagId(tag)));
     const [row] = await sql<{ id: string }[]>`
       insert into recurring_grants
-        (user_id, token_amount, grant_type, every, starts_at, ends_at, valid_for, priority)
+        (user_id, token_amount, grant_type, every, starts_at, ends_at, valid_for, priority, tag_ids)
       values (tollgate.tracked_user_id(${id}, ${this.externalId}), ${tokens}, ${type}, ${every},
-        ${startsAt}, ${endsAt ?? null}, ${validFor ?? null}, ${priority})
+        ${startsAt}, ${endsAt ?? null}, ${validFor ?? null}, ${priority}, ${tagIds ?? null})
       returning id`;
     return row!.id;
   }
