@@ -17,6 +17,7 @@ create table public.projects (
   grace_days smallint not null default 0,
   default_plan_id uuid,
   allow_client_consumption boolean not null default false,
+  tamper_evident boolean not null default false,
   created_at timestamptz not null default now(),
   constraint name_has_1_to_100_characters check (char_length(name) between 1 and 100),
   constraint grace_is_0_to_90_days check (grace_days between 0 and 90)
@@ -27,14 +28,17 @@ comment on column public.projects.id is 'Goes into every call of the public func
 comment on column public.projects.name is 'For people, 1 to 100 characters.';
 comment on column public.projects.created_at is 'When the project was made.';
 comment on column public.projects.time_zone is
-  'IANA name, such as America/New_York. Hours, days, weeks, months and quota periods begin by these clocks, but for users with a zone of their own.';
+  'IANA name of an area and a place, such as America/New_York, or UTC. Hours, days, weeks, months and quota periods begin by these clocks, except for users with a zone of their own.';
 comment on column public.projects.week_start is 'The day on which weeks begin.';
 comment on column public.projects.grace_days is
-  'For so many days after payment_status has become past_due a user''s base quota stays open, 0 to 90.';
+  'How many days a user''s base quota stays open after payment_status has become past_due, 0 to 90.';
 comment on column public.projects.default_plan_id is
   'Plan of users that are created by their first consumption or grant. Empty: unknown users are refused.';
 comment on column public.projects.allow_client_consumption is
   'May a signed-in end user consume own tokens straight from a browser or mobile app?';
+
+comment on column public.projects.tamper_evident is
+  'Does each new transfer carry a hash of itself and of its predecessor, so that verify_ledger() finds any that is edited, removed or inserted behind the kernel''s back?';
 
 create table public.project_members (
   project_id uuid not null references public.projects (id) on delete cascade,
@@ -212,7 +216,7 @@ for delete to authenticated
 using (project_id in (select tollgate.my_projects('owner')));
 
 revoke all on public.projects, public.project_members from public, anon, authenticated, service_role;
-grant select, update (name, time_zone, week_start, grace_days, default_plan_id, allow_client_consumption)
+grant select, update (name, time_zone, week_start, grace_days, default_plan_id, allow_client_consumption, tamper_evident)
 on public.projects to authenticated;
 grant select, insert (project_id, user_id, role), update (role), delete
 on public.project_members to authenticated;

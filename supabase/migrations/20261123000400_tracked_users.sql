@@ -2,7 +2,7 @@
 
 create type public.payment_status as enum ('trial', 'active', 'past_due', 'paused', 'canceled');
 comment on type public.payment_status is
-  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until; paused closes it. Grants can be spent in any status.';
+  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until, where it is empty a trial for ever and the others not at all; paused closes it. Grants can be spent in any status.';
 
 create function tollgate.quota_is_open(
   p_status public.payment_status, p_open_until timestamptz, p_at timestamptz
@@ -95,10 +95,7 @@ create table public.tracked_users (
   references public.plans (id, project_id),
   constraint next_plan_belongs_to_project foreign key (next_plan_id, project_id)
   references public.plans (id, project_id),
-  constraint next_plan_has_an_instant check ((next_plan_id is null) = (next_plan_at is null)),
-  constraint anchor_next_plan_and_end_of_quota_are_instants check (
-    isfinite(billing_anchor) and isfinite(next_plan_at) and isfinite(quota_open_until)
-  )
+  constraint next_plan_has_an_instant check ((next_plan_id is null) = (next_plan_at is null))
 );
 
 -- Owners look users up by their own id for them. Uniqueness follows from the computed id.
@@ -116,19 +113,19 @@ comment on column public.tracked_users.project_id is 'The project the user belon
 comment on column public.tracked_users.created_at is 'When the user was first seen.';
 comment on column public.tracked_users.id is 'Computed from project_id and external_id: leave it as it is.';
 comment on column public.tracked_users.external_id is 'The app''s own id for the user, 1 to 255 characters.';
-comment on column public.tracked_users.plan_id is 'Leave empty for the project''s default plan.';
+comment on column public.tracked_users.plan_id is 'Leave empty for the project''s default plan. From next_plan_at on next_plan_id counts in its place.';
 comment on column public.tracked_users.plan_since is 'Since when the user is on the plan; filled.';
 comment on column public.tracked_users.next_plan_id is
   'The plan from next_plan_at on, by itself: see change_user(). Empty: plan_id goes on.';
 comment on column public.tracked_users.next_plan_at is 'When the next plan takes effect.';
 comment on column public.tracked_users.payment_status is
-  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until; paused closes it. Grants can be spent in any status.';
+  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until, where it is empty a trial for ever and the others not at all; paused closes it. Grants can be spent in any status.';
 comment on column public.tracked_users.quota_open_until is
-  'Until when trial, past_due or canceled leave the base quota open. Filled with the grace time of the project when payment_status becomes past_due.';
+  'Until when trial, past_due or canceled leave the base quota open. A change of payment_status alone fills it with the project''s grace time where it becomes past_due, and empties it otherwise.';
 comment on column public.tracked_users.quota_open_since is
   'Since when the base quota has been open without a break, as far as payment goes; filled.';
 comment on column public.tracked_users.billing_anchor is
-  'Quota periods are counted from this instant. A change takes effect when the current period ends.';
+  'Quota periods are counted from this instant. A change takes effect when the current period ends, if something of it was used or held, else at once.';
 comment on column public.tracked_users.time_zone is
   'IANA name, such as Asia/Tokyo, if the user''s windows and periods go by other clocks than the project''s.';
 comment on column public.tracked_users.changed_at is
@@ -171,6 +168,44 @@ for each row when (new.time_zone is not null) execute function tollgate.check_ti
 create trigger time_zone_is_known
 before update of time_zone on public.tracked_users
 for each row when (new.time_zone is distinct from old.time_zone) execute function tollgate.check_time_zone();
+
+create function tollgate.check_account_instants()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  if not isfinite(new.next_plan_at) or not isfinite(new.billing_anchor) or not isfinite(new.quota_open_until) then
+    raise exception using
+      errcode = 'TG001',
+      message = 'next_plan_at, billing_anchor and quota_open_until must be instants',
+      hint = 'Give a date and time.';
+  end if;
+  return new;
+end;
+$$;
+
+comment on function tollgate.check_account_instants() is
+  'Trigger: an account''s instants can be computed with. Raises TG001.';
+revoke all on function tollgate.check_account_instants() from public;
+
+create trigger account_instants_are_finite
+before insert or update of next_plan_at, billing_anchor, quota_open_until on public.tracked_users
+for each row execute function tollgate.check_account_instants();
+
+-- Before the trigger that fills them: those of one event fire in the order of their names.
+create trigger account_dates_are_filled
+before update of plan_since, quota_open_since, changed_at on public.tracked_users
+for each row when (
+  current_user <> 'tollgate_kernel'
+  and (old.plan_since, old.quota_open_since, old.changed_at)
+    is distinct from (new.plan_since, new.quota_open_since, new.changed_at)
+)
+execute function tollgate.refuse_edit(
+  'plan_since, quota_open_since and changed_at are filled', 'Change plan_id, payment_status or quota_open_until instead.'
+);
 
 create trigger identity_is_fixed
 before update of id, project_id, external_id on public.tracked_users

@@ -42,6 +42,7 @@ create type tollgate.account as (
   user_id uuid,
   external_id text,
   project_id uuid,
+  is_tamper_evident boolean,
   exists_already boolean,
   existing_since timestamptz,
   billing_anchor timestamptz,
@@ -259,29 +260,6 @@ $$;
 comment on function tollgate.count_limits(tollgate.account) is
   'The account''s restrictions in their current windows: from the counts of the last transfer, or summed up where there is none, as after a change of plan, of the restriction or of the time zone.';
 
-create function tollgate.usage_of(p_account tollgate.account)
-returns public.user_usage
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-declare
-  u public.user_usage := p_account.usage;
-  l tollgate.limit_state;
-begin
-  u.time_zone := p_account.time_zone;
-  u.week_start := p_account.week_start;
-  u.limits := p_account.other_limits;
-  foreach l in array p_account.limits loop
-    u.limits := u.limits || row(l.counter_id, l.starts_at, l.ends_at, l.tokens_used)::public.limit_usage;
-  end loop;
-  return u;
-end;
-$$;
-
-comment on function tollgate.usage_of(tollgate.account) is 'An account''s running state, to be written.';
-
 create function tollgate.quota_period_at(
   p_quota public.plan_quotas,
   p_anchor timestamptz,
@@ -456,7 +434,7 @@ end;
 $$;
 
 comment on function tollgate.due_rollovers(tollgate.account) is
-  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Periods in which the user was on the plan and could use the quota at their end; tokens that holds set aside do not roll over. Their ids are computed, so that none can be made twice.';
+  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Only of periods that ended after rollover was switched on and after the user was created, came to the plan and had the quota opened; tokens that holds set aside do not roll over. Their ids are computed, so that none can be made twice.';
 
 create function tollgate.add_due_grants(p_account tollgate.account)
 returns tollgate.account
@@ -481,7 +459,7 @@ begin
         )::tollgate.grant_state
         from unnest(a.due_grants) d
       )) g
-      order by g.priority, coalesce(g.expires_at, 'infinity'), g.created_at, g.id
+      order by g.priority, coalesce(g.expires_at, 'infinity'), g.created_at, g.effective_at, g.id
     );
   end if;
   return a;
@@ -546,7 +524,7 @@ $$;
 comment on function tollgate.hold_aside(tollgate.account) is
   'The account without what its open holds set aside: of the current quota period, of grants in force, of the windows in which the holds were made.';
 
-create function tollgate.quota_left(p_account tollgate.account)
+create function tollgate.quota_left(p_is_open boolean, p_amount bigint, p_used bigint, p_held bigint)
 returns bigint
 language plpgsql
 immutable
@@ -554,15 +532,11 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return case
-    when p_account.quota_is_open then
-      greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held)
-    else 0
-  end;
+  return case when p_is_open then greatest(0, p_amount - p_used - p_held) else 0 end;
 end;
 $$;
 
-comment on function tollgate.quota_left(tollgate.account) is
+comment on function tollgate.quota_left(boolean, bigint, bigint, bigint) is
   'What can be spent of the current quota period: 0 without a quota, or while payment closes it.';
 
 create function tollgate.add_up(p_account tollgate.account)
@@ -590,7 +564,7 @@ begin
     a.quota := tollgate.quota_at(a);
     a.quota_amount := case when (a.quota).is_fixed then (a.quota).token_amount else (a.plan_quota).token_amount end;
   end if;
-  if tollgate.recurring_grants_are_due(a)
+  if tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone)
     or v_is_new_period and (a.plan_quota).rollover_periods is not null then
     a := tollgate.add_due_grants(a);
   end if;
@@ -600,7 +574,7 @@ begin
     end if;
     a := tollgate.hold_aside(a);
   end if;
-  a.quota_left := tollgate.quota_left(a);
+  a.quota_left := tollgate.quota_left(a.quota_is_open, a.quota_amount, (a.quota).tokens_used, a.quota_held);
   foreach g in array a.grants loop
     if g.effective_at <= a.at then
       a.grants_left := a.grants_left + g.tokens_left;
@@ -634,7 +608,7 @@ declare
   a tollgate.account;
 begin
   select
-    p_user_id, p_external_id, p_project_id, e.id is not null, coalesce(e.created_at, p_at),
+    p_user_id, p_external_id, p_project_id, p.tamper_evident, e.id is not null, coalesce(e.created_at, p_at),
     coalesce(e.billing_anchor, p_at), coalesce(e.payment_status, 'active'), e.quota_open_until,
     coalesce(e.quota_open_since, '-infinity'), coalesce(e.time_zone, p.time_zone),
     array_position(enum_range(null::public.weekday), p.week_start),
@@ -660,7 +634,7 @@ begin
       where f.user_id = p_user_id
         and not f.is_spent
         and coalesce(f.voided_at, f.expires_at, 'infinity') > n.at
-      order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.id
+      order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
     ),
     null, 0, 0,
     array(
@@ -688,7 +662,7 @@ begin
     return null;
   end if;
   if not a.exists_already then
-    a.usage := row(a.user_id, '', 1, 'infinity', 0, '-infinity', '{}')::public.user_usage;
+    a.usage := row(a.user_id, '', 1, 'infinity', 0, '-infinity', null, '{}')::public.user_usage;
   end if;
   return tollgate.add_up(a);
 end;
@@ -713,7 +687,7 @@ end;
 $$;
 
 comment on function tollgate.limit_resets_at(tollgate.limit_state) is
-  'When all that is used of a restriction will be forgotten: at the end of its window, or, of a rolling one, when what is used now has rolled off.';
+  'When all that is used of a restriction will count no more: at the end of its window, or, of a rolling one, when whatever has been used until now has rolled off.';
 
 create function tollgate.limit_json(p_limit tollgate.limit_state)
 returns jsonb
@@ -753,7 +727,6 @@ tollgate.limit_window_at(tollgate.limit_state, text, integer, timestamptz),
 tollgate.count_buckets(uuid, uuid[], timestamptz, timestamptz),
 tollgate.count_transfers(uuid, uuid[], timestamptz, bigint),
 tollgate.count_limits(tollgate.account),
-tollgate.usage_of(tollgate.account),
 tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timestamptz),
 tollgate.quota_at(tollgate.account),
 tollgate.due_occurrences(tollgate.account),
@@ -761,7 +734,7 @@ tollgate.due_rollovers(tollgate.account),
 tollgate.add_due_grants(tollgate.account),
 tollgate.counts_in(tollgate.limit_state, uuid, timestamptz),
 tollgate.hold_aside(tollgate.account),
-tollgate.quota_left(tollgate.account),
+tollgate.quota_left(boolean, bigint, bigint, bigint),
 tollgate.add_up(tollgate.account),
 tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint),
 tollgate.limit_resets_at(tollgate.limit_state),

@@ -57,6 +57,7 @@ declare
   v_counted_at constant timestamptz := coalesce(t.counted_at, a.at);
   v_tokens constant bigint := case when t.transaction_type in ('consumption', 'refund') then - t.amount else 0 end;
   v_held bigint := 0;
+  v_counts public.limit_usage[] := a.other_limits;
   l tollgate.limit_state;
   s public.token_source;
 begin
@@ -85,7 +86,7 @@ begin
         a.quota.tokens_used := (a.quota).tokens_used + s.tokens;
         a.quota.token_amount := greatest((a.quota).token_amount, (a.quota).tokens_used);
       end if;
-      a.quota_left := tollgate.quota_left(a);
+      a.quota_left := tollgate.quota_left(a.quota_is_open, a.quota_amount, (a.quota).tokens_used, a.quota_held);
     end if;
   end loop;
   a.tokens_held := a.tokens_held + v_held;
@@ -97,7 +98,14 @@ begin
       l.tokens_held := l.tokens_held + v_held;
       a.limits[i] := l;
     end if;
+    v_counts := v_counts || row(l.counter_id, l.starts_at, l.ends_at, l.tokens_used)::public.limit_usage;
   end loop;
+  a.usage.limits := v_counts;
+  if a.is_tamper_evident <> ((a.usage).last_hash is not null) then
+    a.usage.last_hash := case when a.is_tamper_evident then '' end;
+  end if;
+  a.usage.time_zone := a.time_zone;
+  a.usage.week_start := a.week_start;
 
   t.user_id := a.user_id;
   t.transfer_number := (a.usage).last_transfer_number;
@@ -358,6 +366,74 @@ $$;
 comment on function tollgate.count_in_bucket(public.token_transfers) is
   'Counts a consumption, or a refund against what it refunds, in its quarter of an hour. A hold opens the quarter that its settlement will count in, so that its tag can no longer be deleted.';
 
+create function tollgate.transfer_hash(
+  p_transfer public.token_transfers, p_sources public.token_source[], p_previous_hash bytea
+)
+returns bytea
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+declare
+  t constant public.token_transfers := p_transfer;
+begin
+  -- Instants as numbers: as text they would depend on the session.
+  return sha256(p_previous_hash || convert_to(jsonb_build_array(
+    t.user_id, t.transfer_number, t.amount, t.transaction_type, t.tag_id, t.user_token_grants_id, t.quota_id,
+    extract(epoch from t.quota_period_start), t.base_quota_used, t.grants_used, t.quota_left, t.grants_left,
+    t.tokens_held, t.refers_to, extract(epoch from t.counted_at), extract(epoch from t.hold_expires_at),
+    t.nearest_limit::text, t.request_id, t.request_hash, t.api_key_id, t.metadata::text,
+    extract(epoch from t.created_at), p_sources
+  )::text, 'UTF8'));
+end;
+$$;
+
+comment on function tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea) is
+  'SHA-256 of the hash before it, nothing for the first, and of all that is known of a transfer, with the grants that it draws on or sets aside.';
+
+create function tollgate.sealed(
+  p_transfers public.token_transfers[],
+  p_draws public.user_token_grants_consume[],
+  p_user_id uuid
+)
+returns public.token_transfers[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_transfers public.token_transfers[] := p_transfers;
+  t public.token_transfers;
+  v_sources public.token_source[];
+  v_hash bytea := coalesce((select u.last_hash from public.user_usage u where u.user_id = p_user_id), '');
+begin
+  for i in 1 .. cardinality(v_transfers) loop
+    t := v_transfers[i];
+    continue when t.user_id <> p_user_id;
+    v_sources := case t.transaction_type
+      when 'hold' then (
+        select h.sources from public.token_holds h
+        where h.user_id = t.user_id and h.transfer_number = t.transfer_number
+      )
+      else array(
+        select row(d.user_token_grants_id, d.token_deduction, d.tokens_left)::public.token_source
+        from unnest(p_draws) d
+        where d.user_id = t.user_id and d.transfer_number = t.transfer_number
+        order by d.position
+      )
+    end;
+    v_hash := tollgate.transfer_hash(t, v_sources, v_hash);
+    v_transfers[i].hash := v_hash;
+  end loop;
+  return v_transfers;
+end;
+$$;
+
+comment on function tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[], uuid) is
+  'Transfers that are about to be written, those of one user with their hashes.';
+
 create function tollgate.record(
   p_transfers public.token_transfers[],
   p_draws public.user_token_grants_consume[],
@@ -372,6 +448,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_transfers public.token_transfers[] := p_transfers;
   q public.user_quota_usage;
   d public.user_token_grants_consume;
   n public.user_usage;
@@ -407,8 +484,13 @@ begin
     insert into public.user_token_grants_consume select * from unnest(p_draws);
   end if;
 
-  insert into public.token_transfers select * from unnest(p_transfers);
-  foreach t in array p_transfers loop
+  foreach n in array p_usages loop
+    if n.last_hash is not null then
+      v_transfers := tollgate.sealed(v_transfers, p_draws, n.user_id);
+    end if;
+  end loop;
+  insert into public.token_transfers select * from unnest(v_transfers);
+  foreach t in array v_transfers loop
     if t.transaction_type in ('consumption', 'refund', 'hold') then
       perform tollgate.count_in_bucket(t);
     end if;
@@ -425,6 +507,10 @@ begin
       week_start = n.week_start,
       last_transfer_number = n.last_transfer_number,
       last_transfer_at = n.last_transfer_at,
+      last_hash = case when n.last_hash is not null then (
+        select s.hash from unnest(v_transfers) s
+        where s.user_id = n.user_id and s.transfer_number = n.last_transfer_number
+      ) end,
       limits = n.limits
     where f.user_id = n.user_id;
   end loop;
@@ -451,6 +537,8 @@ tollgate.refuse(text, text),
 tollgate.find_replay(uuid, text, bigint),
 tollgate.current_api_key_id(),
 tollgate.count_in_bucket(public.token_transfers),
+tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea),
+tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[], uuid),
 tollgate.record(
   public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
   public.user_quota_usage[], boolean

@@ -232,7 +232,7 @@ begin
     end loop;
 
     if (a.usage).last_transfer_number > v_first_number then
-      v_usages := v_usages || tollgate.usage_of(a);
+      v_usages := v_usages || a.usage;
       if (a.quota).tokens_used > v_quota_used then
         v_quotas := v_quotas || a.quota;
       end if;

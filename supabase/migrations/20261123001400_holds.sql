@@ -315,7 +315,7 @@ begin
   insert into public.token_holds select h.*;
   -- The quota period is begun by it, and cannot move.
   perform tollgate.record(
-    array[t], null, array[tollgate.usage_of(a)], case when d.from_quota > 0 then array[a.quota] end
+    array[t], null, array[a.usage], case when d.from_quota > 0 then array[a.quota] end
   );
   return tollgate.hold_receipt_of(h, t, p_external_user_id, false);
 end;
@@ -475,13 +475,18 @@ begin
     v_request.metadata := p_metadata;
     v_excess := tollgate.attempt(v_booking.account, v_request);
     if not (v_excess.receipt).success then
+      -- Nothing comes of it, so that the hold is open still, and waits with the others.
+      v_excess := tollgate.attempt(
+        tollgate.account_for(p_project_id, h.user_id, v_found.external_id, h.tag_id, a.at, p_read_only => true),
+        v_request
+      );
       return row(
         false, p_hold_id, 0, 0, 0, 0, 0, (v_excess.receipt).message, (v_excess.receipt).reason,
         (v_excess.receipt).hint, (v_excess.receipt).shortfall,
         -- Later than that there is no hold to settle.
         case when (v_excess.receipt).retry_at < h.expires_at then (v_excess.receipt).retry_at end,
         a.external_id, (v_excess.receipt).quota_left, (v_excess.receipt).grants_left,
-        a.tokens_held + h.token_amount,
+        (v_excess.receipt).tokens_held,
         '[]'::jsonb, (v_excess.receipt).nearest_limit, null, null, p_request_id, false, a.at
       )::public.settlement_receipt;
     end if;
@@ -493,13 +498,13 @@ begin
   where f.user_id = h.user_id and f.transfer_number = h.transfer_number;
   perform tollgate.charge_period(t);
   perform tollgate.record(
-    array[t], tollgate.draws_of(t, v_sources), array[tollgate.usage_of(v_booking.account)], null, false
+    array[t], tollgate.draws_of(t, v_sources), array[(v_booking.account).usage], null, false
   );
   if x.user_id is not null then
     perform tollgate.record(
       array[x],
       tollgate.draws_of(x, v_excess.sources),
-      array[tollgate.usage_of(v_excess.account)],
+      array[(v_excess.account).usage],
       case when x.base_quota_used > 0 then array[(v_excess.account).quota] end
     );
   end if;
@@ -566,7 +571,7 @@ begin
   set ended_by = case t.transaction_type when 'release' then t.transfer_number end,
     expires_at = coalesce(t.hold_expires_at, f.expires_at)
   where f.user_id = h.user_id and f.transfer_number = h.transfer_number;
-  perform tollgate.record(array[t], null, array[tollgate.usage_of(v_booking.account)], null);
+  perform tollgate.record(array[t], null, array[(v_booking.account).usage], null);
   return tollgate.hold_receipt_of(h, t, a.external_id, false);
 end;
 $$;

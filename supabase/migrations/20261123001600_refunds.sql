@@ -249,7 +249,7 @@ begin
   t := v_booking.transfer;
   perform tollgate.charge_period(t);
   perform tollgate.record(
-    array[t], tollgate.draws_of(t, v_sources), array[tollgate.usage_of(v_booking.account)], null, false
+    array[t], tollgate.draws_of(t, v_sources), array[(v_booking.account).usage], null, false
   );
   return tollgate.refund_receipt_of(t, p_external_user_id, false);
 end;

@@ -64,7 +64,7 @@ begin
   a.at := p_at;
   a.up_to_transfer := v_last;
   -- Without counts, and with recurring grants to look for.
-  a.usage := row(p_user_id, '', 1, '-infinity', v_last, p_at, '{}')::public.user_usage;
+  a.usage := row(p_user_id, '', 1, '-infinity', v_last, p_at, null, '{}')::public.user_usage;
   a.limits := tollgate.limits_of(
     e.plan_id,
     array(select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id = e.plan_id),
@@ -117,7 +117,7 @@ begin
         where r.user_id = p_user_id and r.id = f.recurring_grant_id and r.created_at > p_at
       )
       and f.token_amount > f.tokens_used - coalesce(l.tokens, 0)
-    order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.id
+    order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
   );
   a.holds := array(
     select h from public.token_holds h
@@ -134,7 +134,7 @@ end;
 $$;
 
 comment on function tollgate.account_as_of(uuid, timestamptz) is
-  'A user''s account as it was at an instant before the last transfer: what has been written since is taken back. Plans, quotas and restrictions are those of today, but the user''s own plan, payment, anchor and zone are those of then.';
+  'A user''s account as it was at an instant before the last transfer: what has been written since is taken back. Which plan, payment, anchor and zone the user had is of then; how plans, quotas and restrictions are defined, and the project''s zone, are of today.';
 
 create type tollgate.balance as (
   user_id text,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { signUp, Tenant } from "../support/tenant.ts";
+import { service, signUp, Tenant } from "../support/tenant.ts";
 
 async function ownedProject() {
   const owner = await signUp();
@@ -58,6 +58,49 @@ test("an owner sets a project up and runs it, with supabase-js alone", async () 
   expect(data).toMatchObject({
     tokens_left: 107,
     restrictions: [{ tag: "GPT-4", max_tokens: 50, left: 50 }],
+  });
+});
+
+test("an admin changes users' accounts and tags by hand, with supabase-js alone; a viewer does not", async () => {
+  const tenant = await Tenant.create({ quota: 100 });
+  const [admin, viewer] = [await signUp(), await signUp()];
+  await service.from("project_members").insert([
+    { project_id: tenant.id, user_id: admin.id, role: "admin" },
+    { project_id: tenant.id, user_id: viewer.id, role: "viewer" },
+  ]).throwOnError();
+  const pro = await tenant.plan({ quota: 1000 });
+  await tenant.consume("ada", 10);
+  for (const name of ["one", "two", "three"]) await tenant.tagId(name);
+  const { supabase } = admin;
+  await supabase.from("plan_restrictions").insert({
+    plan_id: pro,
+    restriction_type: "tag",
+    restriction_config: { tag_names: ["one", "two", "three"], max_tokens: 5, duration: "2 weeks" },
+  }).throwOnError();
+  const change = { plan_id: pro, time_zone: "Asia/Tokyo" };
+
+  const refused = await viewer.supabase.from("tracked_users").update(change)
+    .eq("project_id", tenant.id).select();
+  await supabase.from("tracked_users").update(change).eq("project_id", tenant.id).throwOnError();
+  await supabase.from("tags").delete().in("name", ["one", "two"]).throwOnError();
+  await supabase.from("tags").update({ name: "3" }).eq("name", "three").throwOnError();
+
+  const { data: [transfer] } = await viewer.supabase.rpc("get_user_transfers", {
+    ...{ p_project_id: tenant.id, p_external_user_id: "ada" },
+  }).throwOnError();
+  const { data: balance } = await viewer.supabase.rpc("get_user_balance", {
+    ...{ p_project_id: tenant.id, p_external_user_id: "ada" },
+  }).single().throwOnError();
+  expect(refused.data).toEqual([]);
+  expect(transfer).toMatchObject({
+    transfer_number: 2,
+    transaction_type: "account_change",
+    metadata: { before: { time_zone: null }, after: { plan_id: pro, time_zone: "Asia/Tokyo" } },
+  });
+  expect(balance).toMatchObject({
+    time_zone: "Asia/Tokyo",
+    quota_left: 990,
+    restrictions: [{ tags: ["3"], max_tokens: 5, left: 5 }],
   });
 });
 

@@ -169,22 +169,29 @@ function attempts({ id, ...w }: World, { guest, newcomer }: People): Record<stri
       update: { token_amount: 1 },
       row: ofAda,
     },
-    user_usage: { insert: ada, update: { day_used: 0 }, row: ofAda },
-    user_tag_usage: {
+    user_usage: { insert: ada, update: { last_transfer_number: 0 }, row: ofAda },
+    user_usage_buckets: {
       insert: {
         ...ada,
-        tag_id: w.spareTag,
-        time_zone: "UTC",
-        hour_start: created_at,
-        day_start: created_at,
-        week_start: created_at,
-        month_start: created_at,
-        month_used: 0,
-        week_used: 0,
-        day_used: 0,
-        hour_used: 0,
+        starts_at: created_at,
+        tag_id: w.tag,
+        api_key_id: w.key,
+        calls: 0,
+        tokens_used: 0,
+        base_quota_used: 0,
+        grants_used: 0,
       },
-      update: { day_used: 0 },
+      update: { tokens_used: 0 },
+      row: ofAda,
+    },
+    user_tags: {
+      insert: { ...ada, tag_id: w.spareTag },
+      update: { tag_id: w.spareTag },
+      row: ofAda,
+    },
+    recurring_grants: {
+      insert: { ...ada, token_amount: 5, grant_type: "bonus", every: "1 day" },
+      update: { ends_at: "2999-06-01T00:00:00Z" },
       row: ofAda,
     },
     api_keys: {
@@ -225,6 +232,10 @@ function calls(w: World, { newcomer }: People): Record<string, Call> {
   const holdOfKey = { p_key_hash: w.keyHash, p_hold_id: w.hold };
   // The number of ada's consumption.
   const refund = { p_transfer_number: 2, p_tokens: 1 };
+  const change = { p_payment_status: "canceled" };
+  const recurring = { p_tokens: 5, p_grant_type: "bonus", p_every: "1 week" };
+  const end = { p_recurring_grant_id: w.recurringGrant };
+  const usage = { p_from: "2026-01-01", p_to: "2099-01-01", p_step: "month" };
   return {
     create_project: { args: { p_name: `${w.id} new` } },
     consume_tokens_v2: { args: consumption },
@@ -245,7 +256,18 @@ function calls(w: World, { newcomer }: People): Record<string, Call> {
     "release_hold, clients may": { args: hold, clientsConsume: true },
     refund_tokens: { args: { ...ada, ...refund } },
     grant_tokens: { args: { ...ada, p_tokens: 5, p_grant_type: "bonus" } },
+    void_grant: { args: { ...ada, p_grant_id: w.grant } },
+    create_recurring_grant: { args: { ...ada, ...recurring } },
+    end_recurring_grant: { args: { ...ada, ...end } },
+    change_user: { args: { ...ada, ...change } },
     get_user_balance: { args: ada },
+    "get_user_balance, as of then": { args: { ...ada, p_as_of: w.then } },
+    get_usage: { args: { p_project_id: w.id, ...usage } },
+    "get_usage, by key": { args: { p_project_id: w.id, ...usage, p_group_by: "key" } },
+    "get_usage, of one user": { args: { ...ada, ...usage, p_group_by: "tag" } },
+    "get_usage, of one user by key": { args: { ...ada, ...usage, p_group_by: "key" } },
+    "get_usage, of one user and a tag": { args: { ...ada, ...usage, p_tag: "GPT-4" } },
+    "get_usage, of one user and another tag": { args: { ...ada, ...usage, p_tag: "spare" } },
     get_user_transfers: { args: ada },
     create_api_key: { args: { p_project_id: w.id, p_name: "New" } },
     revoke_api_key: { args: { p_key_id: w.key } },
@@ -260,6 +282,11 @@ function calls(w: World, { newcomer }: People): Record<string, Call> {
     release_with_api_key: { args: holdOfKey },
     refund_with_api_key: { args: { ...key, ...refund } },
     grant_with_api_key: { args: { ...key, p_tokens: 5, p_grant_type: "bonus" } },
+    void_grant_with_api_key: { args: { ...key, p_grant_id: w.grant } },
+    recurring_grant_with_api_key: { args: { ...key, ...recurring } },
+    end_recurring_grant_with_api_key: { args: { ...key, ...end } },
+    change_user_with_api_key: { args: { ...key, ...change } },
+    usage_with_api_key: { args: { p_key_hash: w.keyHash, ...usage } },
     balance_with_api_key: { args: key },
     transfers_with_api_key: { args: key },
     link_user_with_api_key: {
@@ -570,13 +597,14 @@ interface LabeledRows {
 
 /**
  * Equal texts for equal JSON, but for the instant of a balance or of a check, and for the sources of a
- * hold: @supabase/lite answers arrays of a composite type as Postgres writes them.
+ * hold and the limits of a user: @supabase/lite answers arrays of a composite type as Postgres writes
+ * them.
  */
 function canonical(value: unknown): string {
   return JSON.stringify(
     value,
     (key, inner) =>
-      ["as_of", "created_at", "sources"].includes(key)
+      ["as_of", "created_at", "sources", "limits"].includes(key)
         ? undefined
         : typeof inner === "object" && inner !== null && !Array.isArray(inner)
         ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => a < b ? -1 : 1))

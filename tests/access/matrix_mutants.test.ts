@@ -88,7 +88,9 @@ describe.runIf(process.env["TOLLGATE_MUTATE"])("the matrix sees", () => {
       ["tollgate.is_trusted()", "create_api_key", "begin return true; end;"],
       ["tollgate.require_role(uuid, public.project_role)", "grant_tokens", "begin end;"],
       ["tollgate.require_reader(uuid)", "get_user_balance", "begin end;"],
+      ["tollgate.require_reader(uuid)", "get_usage", "begin end;"],
       ["tollgate.require_consumer(uuid)", "consume_tokens_v2", "begin end;"],
+      ["tollgate.require_known_user()", "recurring_grants", "begin return new; end;"],
       [
         "tollgate.my_projects(public.project_role)",
         "plans",

@@ -11,7 +11,7 @@ test("a form needs only what nobody can guess", async () => {
     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
       and a.attnotnull and not a.atthasdef
       and c.relname in ('projects', 'project_members', 'plans', 'plan_quotas', 'tags',
-        'plan_restrictions', 'tracked_users', 'user_token_grants')
+        'plan_restrictions', 'tracked_users', 'user_token_grants', 'recurring_grants')
     group by c.relname`;
 
   expect(Object.fromEntries(required.map(({ table, columns }) => [table, columns]))).toEqual({
@@ -24,6 +24,7 @@ test("a form needs only what nobody can guess", async () => {
     // plan_id is filled with the project's default plan.
     tracked_users: ["project_id", "external_id", "plan_id"],
     user_token_grants: ["user_id", "token_amount", "grant_type"],
+    recurring_grants: ["user_id", "token_amount", "grant_type", "every"],
   });
 });
 
@@ -41,6 +42,8 @@ test("a project is set up with nothing but these fields", async () => {
     insert into tracked_users (project_id, external_id) values (${id}, 'ada') returning id`;
   await sql`insert into user_token_grants (user_id, token_amount, grant_type)
     values (${user!["id"]}, 7, 'bonus')`;
+  await sql`insert into recurring_grants (user_id, token_amount, grant_type, every)
+    values (${user!["id"]}, 3, 'bonus', '1 week')`;
 
   const [balance] = await sql`select * from get_user_balance(${id}, 'ada')`;
 
@@ -48,7 +51,7 @@ test("a project is set up with nothing but these fields", async () => {
     plan: "Pro",
     plan_type: "subscription",
     payment_status: "active",
-    tokens_left: 107,
+    tokens_left: 110,
     restrictions: [{ tag: "GPT-4", max_tokens: 50, left: 50 }],
   });
 });
@@ -65,11 +68,15 @@ test("what is one of a few is an enum: Studio shows a list", async () => {
 
   expect(enums.map(({ column }) => column)).toEqual([
     "api_keys.scopes",
+    "plan_quotas.counted_from",
     "plan_quotas.period",
-    "plan_restrictions.duration",
     "plan_restrictions.restriction_type",
     "plans.plan_type",
     "project_members.role",
+    "projects.week_start",
+    "recurring_grants.every",
+    "recurring_grants.grant_type",
+    "recurring_grants.valid_for",
     "token_transfers.transaction_type",
     "tracked_users.payment_status",
     "user_token_grants.grant_type",
@@ -82,7 +89,10 @@ test("what names a row of another table is a foreign key, but for rows of the ke
     join pg_class c on c.oid = a.attrelid
     where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0
       and a.atttypid = 'uuid'::regtype and a.attname <> 'id'
-      and c.relname not in ('token_transfers', 'user_token_grants_consume', 'token_holds')
+      and c.relname not in
+        ('token_transfers', 'user_token_grants_consume', 'token_holds', 'user_usage_buckets')
+      and (c.relname, a.attname) not in
+        (('user_token_grants', 'recurring_grant_id'), ('plan_restrictions', 'counter_id'))
       and not exists (
         select from pg_constraint f
         where f.conrelid = c.oid and f.contype = 'f' and a.attnum = any (f.conkey)

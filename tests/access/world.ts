@@ -28,8 +28,14 @@ export interface World {
   /** As PostgREST takes a bytea. */
   keyHash: string;
   users: { ada: string; bob: string; idle: string };
+  /** An instant after the users were made and before any call. */
+  then: string;
   /** An open hold of ada. */
   hold: string;
+  /** Of ada. */
+  grant: string;
+  /** Of ada, with all its times to come. */
+  recurringGrant: string;
 }
 
 /**
@@ -63,13 +69,25 @@ export async function createWorld(
   for (const name of ["ada", "bob", "idle"] as const) {
     users[name] = (await project.user(name)).id!;
   }
+  const [now] = await sql<{ then: string }[]>`
+    select clock_timestamp()::text as then`;
   for (const name of ["ada", "bob"]) {
     await project.unknownUser(name).grant(100);
     await project.unknownUser(name).consume(150, { tag: "GPT-4" });
     await project.unknownUser(name).hold(5, { ttl: 86_400 });
+    await project.unknownUser(name).recurringGrant(7, "1 week", { startsAt: "2999-01-01T00:00Z" });
   }
   const { hold_id } = await project.unknownUser("ada").hold(1);
-  const [row] = await sql<{ key: string; api_key: string; restriction: string; quota: string }[]>`
+  const [row] = await sql<
+    {
+      key: string;
+      api_key: string;
+      restriction: string;
+      quota: string;
+      grant: string;
+      recurring_grant: string;
+    }[]
+  >`
     with
       linked_ada as (update tracked_users set auth_user_id = ${
     linked_user ?? null
@@ -79,13 +97,17 @@ export async function createWorld(
   } where id = ${users.bob})
     select k.id as key, k.api_key,
       (select r.id from plan_restrictions r where r.plan_id = ${plan}) as restriction,
-      (select q.id from plan_quotas q where q.plan_id = ${quotaPlan}) as quota
+      (select q.id from plan_quotas q where q.plan_id = ${quotaPlan}) as quota,
+      (select g.id from user_token_grants g where g.user_id = ${users.ada}) as grant,
+      (select r.id from recurring_grants r where r.user_id = ${users.ada}) as recurring_grant
     from create_api_key(${id}, 'Backend') k`;
   // So that no use of the key is noted: uses are noted once an hour.
   await sql`update api_keys set last_used_at = '2999-01-01' where id = ${row!.key}`;
   return {
-    ...{ id, emptyProject, tag, spareTag, plan, sparePlan, users },
+    ...{ id, emptyProject, tag, spareTag, plan, sparePlan, users, then: now!.then },
     hold: hold_id,
+    grant: row!.grant,
+    recurringGrant: row!.recurring_grant,
     restriction: row!.restriction,
     spareQuota: row!.quota,
     key: row!.key,

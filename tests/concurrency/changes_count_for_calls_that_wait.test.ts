@@ -1,18 +1,23 @@
 import { expect, test } from "vitest";
 import { untilWaiting, whileLocked } from "../support/concurrency.ts";
-import { useDatabase } from "../support/database.ts";
+import { type TestSql, useDatabase } from "../support/database.ts";
 import { Project, type Receipt, type User } from "../support/project.ts";
 
 const { sql, connect } = useDatabase();
 const caller = connect(1);
 
-/** A call that waits for the user's lock while `change` is made and committed. */
-async function consumeAcross(user: User, tokens: number, change: () => Promise<unknown>) {
+/** A call that waits for the user's lock while its holder makes a change and commits it. */
+async function consumeAcross(
+  user: User,
+  tokens: number,
+  change: (holder: TestSql) => Promise<unknown>,
+) {
   let call: Promise<Receipt> | undefined;
-  await whileLocked(sql, user, async () => {
+  await whileLocked(sql, user, async (holder) => {
     call = user.on(caller).consume(tokens, { tag: "GPT-4" });
     await untilWaiting(sql, 1);
-    await change();
+    await change(holder);
+    await holder`commit`;
   });
   return call!;
 }
@@ -29,7 +34,8 @@ test("a payment that lapses closes the quota to calls that already wait", async 
     await consumeAcross(
       user,
       5,
-      () => sql`update tracked_users set payment_status = 'past_due' where id = ${user.id!}`,
+      (holder) =>
+        holder`update tracked_users set payment_status = 'past_due' where id = ${user.id!}`,
     ),
   ).toMatchObject({ success: false, reason: "payment_inactive", quota_left: 0 });
 });
@@ -41,7 +47,7 @@ test("a payment that arrives opens the quota to calls that already wait", async 
     await consumeAcross(
       user,
       5,
-      () => sql`update tracked_users set payment_status = 'active' where id = ${user.id!}`,
+      (holder) => holder`update tracked_users set payment_status = 'active' where id = ${user.id!}`,
     ),
   ).toMatchObject({ success: true, quota_left: 5 });
 });
@@ -54,7 +60,7 @@ test("a switch to another plan counts for calls that already wait", async () => 
     await consumeAcross(
       user,
       5,
-      () => sql`update tracked_users set plan_id = ${other} where id = ${user.id!}`,
+      (holder) => holder`update tracked_users set plan_id = ${other} where id = ${user.id!}`,
     ),
   ).toMatchObject({ success: true, base_quota_used: 0, grants_used: 5 });
 });
@@ -65,7 +71,7 @@ test("a larger quota counts for calls that already wait", async () => {
     await consumeAcross(
       user,
       12,
-      () => sql`update plan_quotas set token_amount = 20 where plan_id = ${planId}`,
+      (holder) => holder`update plan_quotas set token_amount = 20 where plan_id = ${planId}`,
     ),
   ).toMatchObject({ success: true, quota_left: 8 });
 });
@@ -77,7 +83,8 @@ test("a new restriction counts for calls that already wait, with what was used b
     await consumeAcross(
       user,
       2,
-      () => project.restrict(planId, { tag: "GPT-4", maxTokens: 5, duration: "1 month" }),
+      (holder) =>
+        project.on(holder).restrict(planId, { tag: "GPT-4", maxTokens: 5, duration: "1 month" }),
     ),
   ).toMatchObject({ success: false, reason: "restriction_exceeded" });
 });
@@ -89,7 +96,7 @@ test("a restriction that is lifted lets calls through that already wait", async 
     await consumeAcross(
       user,
       2,
-      () => sql`delete from plan_restrictions where plan_id = ${planId}`,
+      (holder) => holder`delete from plan_restrictions where plan_id = ${planId}`,
     ),
   ).toMatchObject({ success: true, nearest_limit: null });
 });
@@ -101,7 +108,8 @@ test("a grant that is ended by hand pays no call that already waits", async () =
     await consumeAcross(
       user,
       5,
-      () => sql`update user_token_grants set expires_at = now() where user_id = ${user.id!}`,
+      (holder) =>
+        holder`update user_token_grants set expires_at = now() where user_id = ${user.id!}`,
     ),
   ).toMatchObject({ success: false, reason: "insufficient_tokens", grants_left: 0 });
 });

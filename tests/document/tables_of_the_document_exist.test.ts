@@ -65,6 +65,7 @@ test("grants are of the document's types, and of some more", async () => {
     "purchase",
     "refund",
     "adjustment",
+    "rollover",
   ]);
 });
 

@@ -60,7 +60,10 @@ test("a key may do everything, for ever, unless told otherwise", async () => {
 
   const [key] = await sql`select scopes, expires_at from create_api_key(${project.id}, 'Backend')`;
 
-  expect(key).toEqual({ scopes: ["consume", "read", "grant", "link", "refund"], expires_at: null });
+  expect(key).toEqual({
+    scopes: ["consume", "read", "grant", "link", "refund", "manage"],
+    expires_at: null,
+  });
 });
 
 test.each<[string, string | null, string | null, string | null, string]>([

@@ -5,33 +5,64 @@ import { Project } from "../support/project.ts";
 
 const { sql } = useDatabase();
 
-async function projectWithKey(scopes = "{consume,read,grant,link}") {
+async function projectWithKey(scopes = "{consume,read,grant,link,refund,manage}") {
   const project = await Project.create(sql);
   await project.plan({ quota: 100 });
-  await project.user("ada");
+  const user = await project.user("ada");
+  await user.grant(10);
+  await user.recurringGrant(1, "1 week", { startsAt: "2999-01-01T00:00:00Z" });
   const [key] = await sql<{ id: string; api_key: string }[]>`
     select id, api_key from create_api_key(${project.id}, 'Backend', null, ${scopes})`;
   return { project, id: key!.id, hash: createHash("sha256").update(key!.api_key).digest() };
 }
+
+/** The id of the row that ada of the key's project has in a table. */
+const ofAda = (table: string, hash: Buffer | null) =>
+  sql`(select t.id from ${sql(table)} t
+    join tracked_users u on u.id = t.user_id
+    join api_keys k on k.project_id = u.project_id where k.key_hash = ${hash})`;
 
 const doors = {
   consume: (hash: Buffer | null) =>
     sql`select user_id from consume_with_api_key(${hash}, 'ada', 1)`,
   grant: (hash: Buffer | null) =>
     sql`select user_id from grant_with_api_key(${hash}, 'ada', 1, 'bonus')`,
+  void: (hash: Buffer | null) =>
+    sql`select user_id
+      from void_grant_with_api_key(${hash}, 'ada', ${ofAda("user_token_grants", hash)})`,
+  "recurring grant": (hash: Buffer | null) =>
+    sql`select user_id from recurring_grant_with_api_key(${hash}, 'ada', 1, 'bonus', '1 week')`,
+  "end of a recurring grant": (hash: Buffer | null) =>
+    sql`select user_id
+      from end_recurring_grant_with_api_key(${hash}, 'ada', ${ofAda("recurring_grants", hash)})`,
+  refund: (hash: Buffer | null) => sql`select user_id from refund_with_api_key(${hash}, 'ada', 2)`,
+  change: (hash: Buffer | null) =>
+    sql`select user_id from change_user_with_api_key(${hash}, 'ada', null, 'active')`,
+  usage: (hash: Buffer | null) =>
+    sql`select distinct 'ada' as user_id from usage_with_api_key(${hash}, '2026-01-01')`,
   balance: (hash: Buffer | null) => sql`select user_id from balance_with_api_key(${hash}, 'ada')`,
   transfers: (hash: Buffer | null) =>
-    sql`select 'ada' as user_id from transfers_with_api_key(${hash}, 'ada')`,
+    sql`select distinct 'ada' as user_id from transfers_with_api_key(${hash}, 'ada')`,
   link: (hash: Buffer | null) => sql`select user_id from link_user_with_api_key(${hash}, 'ada')`,
 };
 
 describe.each(
   [
-    { door: "consume", scope: "consume", others: "{read,grant,link}" },
-    { door: "grant", scope: "grant", others: "{consume,read,link}" },
-    { door: "balance", scope: "read", others: "{consume,grant,link}" },
-    { door: "transfers", scope: "read", others: "{consume,grant,link}" },
-    { door: "link", scope: "link", others: "{consume,read,grant}" },
+    { door: "consume", scope: "consume", others: "{read,grant,link,refund,manage}" },
+    { door: "grant", scope: "grant", others: "{consume,read,link,refund,manage}" },
+    { door: "void", scope: "grant", others: "{consume,read,link,refund,manage}" },
+    { door: "recurring grant", scope: "grant", others: "{consume,read,link,refund,manage}" },
+    {
+      door: "end of a recurring grant",
+      scope: "grant",
+      others: "{consume,read,link,refund,manage}",
+    },
+    { door: "refund", scope: "refund", others: "{consume,read,grant,link,manage}" },
+    { door: "change", scope: "manage", others: "{consume,read,grant,link,refund}" },
+    { door: "usage", scope: "read", others: "{consume,grant,link,refund,manage}" },
+    { door: "balance", scope: "read", others: "{consume,grant,link,refund,manage}" },
+    { door: "transfers", scope: "read", others: "{consume,grant,link,refund,manage}" },
+    { door: "link", scope: "link", others: "{consume,read,grant,refund,manage}" },
   ] as const,
 )("$door", ({ door, scope, others }) => {
   test(`opens with the scope ${scope} alone`, async () => {

@@ -225,7 +225,7 @@ describe("settling", () => {
     const { hold_id } = await user.hold(80, { at });
     await sql`update plan_quotas set token_amount = 10 where plan_id =
       (select default_plan_id from projects where id = ${user.project.id})`;
-    await sql`update tracked_users set payment_status = 'past_due' where id = ${user.id!}`;
+    await user.change({ paymentStatus: "past_due", at });
 
     expect(await user.settle(hold_id, 80, { at })).toMatchObject({ base_quota_used: 80 });
     expect(await user.balance(at)).toMatchObject({ quota_used: 80, quota_left: 0 });

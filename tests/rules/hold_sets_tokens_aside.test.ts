@@ -185,8 +185,7 @@ describe("a hold", () => {
 
     await expect(sql`delete from tags where project_id = ${project.id}`)
       .rejects.toMatchObject({ code: "TG007" });
-    await sql`update tracked_users set billing_anchor = '2026-05-04T00:00:00Z'
-      where id = ${user.id!}`;
+    await user.change({ billingAnchor: "2026-05-04T00:00:00Z", at });
     expect(await user.balance(at)).toMatchObject({ quota_held: 60, quota_left: 40 });
   });
 });

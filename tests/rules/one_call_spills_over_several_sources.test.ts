@@ -90,8 +90,10 @@ test("one transfer has the whole call and what was left after it", async () => {
     nearest_limit: null,
     request_id: "r-1",
     request_hash: expect.anything(),
+    api_key_id: null,
     metadata: { chat: 7 },
     created_at: new Date(at),
+    hash: null,
   }]);
 });
 
@@ -170,7 +172,7 @@ test("a call that the quota pays alone leaves no grant rows", async () => {
 
 test("a call that grants pay alone leaves no quota row", async () => {
   const { user } = await userWithSources();
-  await sql`update tracked_users set payment_status = 'canceled' where id = ${user.id!}`;
+  await user.change({ paymentStatus: "canceled", at });
 
   await user.consume(100, { at });
 

@@ -4,8 +4,9 @@ import { Project } from "../support/project.ts";
 
 const { sql } = useDatabase();
 const at = "2026-05-06T09:30:00Z";
+const later = "2026-05-06T09:45:00Z";
 
-test("a user moved to another plan draws on the quota of that plan", async () => {
+test("a user moved to another plan draws on the quota of that plan, less what was used", async () => {
   const project = await Project.create(sql);
   const free = await project.plan({ quota: 100 });
   const pro = await project.plan({ quota: 1000 });
@@ -13,35 +14,32 @@ test("a user moved to another plan draws on the quota of that plan", async () =>
   await user.consume(100);
   await sql`update tracked_users set plan_id = ${pro} where id = ${user.id!}`;
 
-  expect(await user.consume(300)).toMatchObject({ base_quota_used: 300, quota_left: 700 });
+  expect(await user.consume(300)).toMatchObject({ base_quota_used: 300, quota_left: 600 });
 });
 
-test("a user moved there and back finds the quota as it was left", async () => {
+test("a user moved there and back finds the quota less what was used on both plans", async () => {
   const project = await Project.create(sql);
   const free = await project.plan({ quota: 100 });
   const pro = await project.plan({ quota: 1000 });
   const user = await project.user("ada", { planId: free });
   await user.consume(60);
   await sql`update tracked_users set plan_id = ${pro} where id = ${user.id!}`;
-  await user.consume(300);
+  await user.consume(30);
   await sql`update tracked_users set plan_id = ${free} where id = ${user.id!}`;
 
-  expect(await user.balance()).toMatchObject({ quota_amount: 100, quota_used: 60, quota_left: 40 });
+  expect(await user.balance()).toMatchObject({ quota_amount: 10, quota_used: 0, quota_left: 10 });
 });
 
 test("the restrictions of the new plan count what was used under the old one", async () => {
   const project = await Project.create(sql);
   const free = await project.plan({ quota: 1000 });
-  const pro = await project.plan({
-    quota: 1000,
-    restrictions: [{ maxTokens: 100, duration: "1 day" }],
-  });
+  await project.plan({ quota: 1000, restrictions: [{ maxTokens: 100, duration: "1 day" }] }, "Pro");
   const user = await project.user("ada", { planId: free });
   await user.consume(80, { at });
-  await sql`update tracked_users set plan_id = ${pro} where id = ${user.id!}`;
+  await user.change({ plan: "Pro", at: later });
 
-  expect(await user.consume(21, { at })).toMatchObject({ reason: "restriction_exceeded" });
-  expect(await user.consume(20, { at })).toMatchObject({ success: true });
+  expect(await user.consume(21, { at: later })).toMatchObject({ reason: "restriction_exceeded" });
+  expect(await user.consume(20, { at: later })).toMatchObject({ success: true });
 });
 
 test("a plan turned to pay-as-you-go closes its quota, and turned back opens it as it was", async () => {

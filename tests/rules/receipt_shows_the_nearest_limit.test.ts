@@ -22,8 +22,10 @@ test("the nearest limit is the restriction with the least left after the call", 
 
   expect(nearest_limit).toEqual({
     tag: null,
+    tags: null,
     max_tokens: 400,
     duration: "1 hour",
+    window: "calendar",
     used: 350,
     held: 0,
     left: 50,
@@ -97,8 +99,10 @@ test("the balance lists every restriction of the plan, those of all tokens first
   expect((await user.balance("2026-05-06T10:20:00Z")).restrictions).toEqual([
     {
       tag: null,
+      tags: null,
       max_tokens: 400,
       duration: "1 hour",
+      window: "calendar",
       used: 50,
       held: 0,
       left: 350,
@@ -106,8 +110,10 @@ test("the balance lists every restriction of the plan, those of all tokens first
     },
     {
       tag: null,
+      tags: null,
       max_tokens: 500,
       duration: "1 month",
+      window: "calendar",
       used: 150,
       held: 0,
       left: 350,
@@ -115,8 +121,10 @@ test("the balance lists every restriction of the plan, those of all tokens first
     },
     {
       tag: "Claude",
+      tags: ["Claude"],
       max_tokens: 200,
       duration: "1 week",
+      window: "calendar",
       used: 0,
       held: 0,
       left: 200,
@@ -124,8 +132,10 @@ test("the balance lists every restriction of the plan, those of all tokens first
     },
     {
       tag: "GPT-4",
+      tags: ["GPT-4"],
       max_tokens: 300,
       duration: "1 day",
+      window: "calendar",
       used: 100,
       held: 0,
       left: 200,

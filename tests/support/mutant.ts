@@ -47,19 +47,15 @@ export const SWALLOWS_TIMEOUTS = `
   alter function tollgate.record rename to record_all;
   create function tollgate.record(
     p_transfers public.token_transfers[], p_draws public.user_token_grants_consume[],
-    p_usages public.user_usage[], p_tags public.user_tag_usage[],
-    p_quotas public.user_quota_usage[], p_only_grants_in_force boolean default true
+    p_usages public.user_usage[], p_quotas public.user_quota_usage[],
+    p_only_grants_in_force boolean default true
   )
   returns void language plpgsql volatile security invoker set search_path = ''
   as $$
   begin
-    perform tollgate.record_all(
-      p_transfers, p_draws, p_usages, p_tags, p_quotas, p_only_grants_in_force
-    );
+    perform tollgate.record_all(p_transfers, p_draws, p_usages, p_quotas, p_only_grants_in_force);
   exception when query_canceled or lock_not_available then
-    perform tollgate.record_all(
-      p_transfers, null, p_usages, p_tags, p_quotas, p_only_grants_in_force
-    );
+    perform tollgate.record_all(p_transfers, null, p_usages, p_quotas, p_only_grants_in_force);
   end;
   $$;
   grant execute on all functions in schema tollgate to tollgate_kernel`;

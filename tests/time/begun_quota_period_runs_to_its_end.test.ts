@@ -26,7 +26,7 @@ const periodsOf = async (user: User) => {
 
 test("a changed anchor does not open a second quota in mid-period", async () => {
   const { user } = await userInMidPeriod();
-  await sql`update tracked_users set billing_anchor = '2026-05-12T00:00Z' where id = ${user.id!}`;
+  await user.change({ billingAnchor: "2026-05-12T00:00Z", at: "2026-05-11T00:00Z" });
 
   expect(await user.consume(41, { at: "2026-05-20T00:00Z" })).toMatchObject({
     success: false,
@@ -37,7 +37,7 @@ test("a changed anchor does not open a second quota in mid-period", async () => 
 
 test("after a changed anchor the next period begins where the current one ends", async () => {
   const { user } = await userInMidPeriod();
-  await sql`update tracked_users set billing_anchor = '2026-05-12T00:00Z' where id = ${user.id!}`;
+  await user.change({ billingAnchor: "2026-05-12T00:00Z", at: "2026-05-11T00:00Z" });
 
   await user.consume(70, { at: "2026-06-01T00:00Z" });
   await user.consume(80, { at: "2026-06-12T00:00Z" });
@@ -55,14 +55,14 @@ test("an anchor that is changed again and again opens no quota either", async ()
 
   for (let day = 11; day <= 31; day++) {
     const at = `2026-05-${day}T00:00Z`;
-    await sql`update tracked_users set billing_anchor = ${at} where id = ${user.id!}`;
+    await user.change({ billingAnchor: at, at });
     expect(await user.consume(1, { at })).toMatchObject({ success: false });
   }
 });
 
 test("a changed anchor counts at once where the current period is not drawn on", async () => {
   const { user } = await userInMidPeriod();
-  await sql`update tracked_users set billing_anchor = '2026-05-12T00:00Z' where id = ${user.id!}`;
+  await user.change({ billingAnchor: "2026-05-12T00:00Z", at: "2026-05-11T00:00Z" });
 
   expect(await user.balance("2026-06-20T00:00Z")).toMatchObject({
     quota_used: 0,
@@ -98,12 +98,19 @@ test("a changed time zone does not open a second quota in mid-period", async () 
 });
 
 test("the periods of the other plan go on while the user is away", async () => {
-  const { project, planId, user } = await userInMidPeriod();
-  const other = await project.plan({ quota: 500 });
-  await sql`update tracked_users set plan_id = ${other} where id = ${user.id!}`;
-  await user.consume(500, { at: "2026-05-20T00:00Z" });
-  await sql`update tracked_users set plan_id = ${planId} where id = ${user.id!}`;
+  const { project, user } = await userInMidPeriod();
+  const home = (await user.balance()).plan;
+  await project.plan({ quota: 500 }, "Other");
+  await user.change({ plan: "Other", at: "2026-05-15T00:00Z" });
+  await user.consume(30, { at: "2026-05-20T00:00Z" });
+  await user.change({ plan: home, at: "2026-05-21T00:00Z" });
 
-  expect(await user.balance("2026-05-21T00:00Z")).toMatchObject({ quota_used: 60 });
-  expect(await user.balance("2026-06-21T00:00Z")).toMatchObject({ quota_used: 0 });
+  expect(await user.balance("2026-05-22T00:00Z")).toMatchObject({
+    quota_left: 10,
+    quota_resets_at: new Date("2026-06-01T00:00Z"),
+  });
+  expect(await user.balance("2026-06-21T00:00Z")).toMatchObject({
+    quota_amount: 100,
+    quota_used: 0,
+  });
 });

@@ -61,12 +61,17 @@ test("a grant that is placed before the last transfer is dated with it", async (
     .toEqual([{ created_at: new Date("2026-05-10T00:00:00Z") }]);
 });
 
-test("a balance that is read by a late clock is that of the last transfer", async () => {
+test("a balance that is read before the last transfer is as of then", async () => {
   const user = await userOnMayTenth();
 
-  expect(await user.balance("2026-04-10T00:00Z")).toMatchObject({
+  expect(await user.balance("2026-05-10T00:00Z")).toMatchObject({
     quota_used: 60,
     restrictions: [{ used: 60 }],
     as_of: new Date("2026-05-10T00:00:00Z"),
+  });
+  expect(await user.balance("2026-05-09T23:59:59.999999Z")).toMatchObject({
+    quota_used: 0,
+    restrictions: [{ used: 0, resets_at: "2026-05-10T00:00:00+00:00" }],
+    as_of: new Date("2026-05-09T23:59:59.999Z"),
   });
 });
