@@ -221,6 +221,7 @@ export type Database = {
           "grace_days": number;
           "id": string;
           "name": string;
+          "tamper_evident": boolean;
           "time_zone": string;
           "week_start": Database["public"]["Enums"]["weekday"];
         };
@@ -232,6 +233,7 @@ export type Database = {
           "grace_days"?: number;
           "id"?: string;
           "name": string;
+          "tamper_evident"?: boolean;
           "time_zone"?: string;
           "week_start"?: Database["public"]["Enums"]["weekday"];
         };
@@ -242,6 +244,7 @@ export type Database = {
           "grace_days"?: number;
           "id"?: string;
           "name"?: string;
+          "tamper_evident"?: boolean;
           "time_zone"?: string;
           "week_start"?: Database["public"]["Enums"]["weekday"];
         };
@@ -400,6 +403,7 @@ export type Database = {
           "created_at": string;
           "grants_left": number;
           "grants_used": number;
+          "hash": string | null;
           "hold_expires_at": string | null;
           "metadata": Json | null;
           "nearest_limit": Json | null;
@@ -425,6 +429,7 @@ export type Database = {
           "created_at": string;
           "grants_left": number;
           "grants_used"?: number;
+          "hash"?: string | null;
           "hold_expires_at"?: string | null;
           "metadata"?: Json | null;
           "nearest_limit"?: Json | null;
@@ -449,6 +454,7 @@ export type Database = {
           "created_at"?: string;
           "grants_left"?: number;
           "grants_used"?: number;
+          "hash"?: string | null;
           "hold_expires_at"?: string | null;
           "metadata"?: Json | null;
           "nearest_limit"?: Json | null;
@@ -724,6 +730,7 @@ export type Database = {
       "user_usage": {
         Row: {
           "due_at": string;
+          "last_hash": string | null;
           "last_transfer_at": string;
           "last_transfer_number": number;
           "limits": (Database["public"]["CompositeTypes"]["limit_usage"])[];
@@ -734,6 +741,7 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           "due_at"?: string;
+          "last_hash"?: string | null;
           "last_transfer_at"?: string;
           "last_transfer_number"?: number;
           "limits"?: (Database["public"]["CompositeTypes"]["limit_usage"])[];
@@ -743,6 +751,7 @@ export type Database = {
         };
         Update: {
           "due_at"?: string;
+          "last_hash"?: string | null;
           "last_transfer_at"?: string;
           "last_transfer_number"?: number;
           "limits"?: (Database["public"]["CompositeTypes"]["limit_usage"])[];
@@ -1128,6 +1137,7 @@ export type Database = {
           "grace_days": number;
           "id": string;
           "name": string;
+          "tamper_evident": boolean;
           "time_zone": string;
           "week_start": Database["public"]["Enums"]["weekday"];
         };
