@@ -36,8 +36,9 @@ Four of them use up ada's GPT-4 tokens of the day; the fifth is denied. What is 
   curl -H 'Authorization: Bearer ${apiKey}' \\
     ${stack.url}/functions/v1/api/v1/users/ada/balance
 
-Other users to try: fresh, quota-nearly-used, past-due, grants-about-to-expire,
-blocked-by-restriction. Tables and views: connect psql or Studio to the database above.
+Other users to try: fresh, quota-nearly-used, quota-rolled-over, weekly-bonus,
+grants-about-to-expire, blocked-by-restriction, five-hours-used-up, plan-ends-soon, past-due,
+past-due-in-grace. Tables and views: connect psql or Studio to the database above.
 `;
 }
 

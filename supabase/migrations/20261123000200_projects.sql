@@ -28,10 +28,10 @@ comment on column public.projects.id is 'Goes into every call of the public func
 comment on column public.projects.name is 'For people, 1 to 100 characters.';
 comment on column public.projects.created_at is 'When the project was made.';
 comment on column public.projects.time_zone is
-  'IANA name, such as America/New_York. Hours, days, weeks, months and quota periods begin by these clocks, but for users with a zone of their own.';
+  'IANA name of an area and a place, such as America/New_York, or UTC. Hours, days, weeks, months and quota periods begin by these clocks, except for users with a zone of their own.';
 comment on column public.projects.week_start is 'The day on which weeks begin.';
 comment on column public.projects.grace_days is
-  'For so many days after payment_status has become past_due a user''s base quota stays open, 0 to 90.';
+  'How many days a user''s base quota stays open after payment_status has become past_due, 0 to 90.';
 comment on column public.projects.default_plan_id is
   'Plan of users that are created by their first consumption or grant. Empty: unknown users are refused.';
 comment on column public.projects.allow_client_consumption is

@@ -3,12 +3,12 @@
 
 create type public.plan_type as enum ('subscription', 'pay_as_you_go');
 comment on type public.plan_type is
-  'subscription: base quota first, while payment is active, then grants. pay_as_you_go: grants only.';
+  'subscription: base quota first, while payment leaves it open, then grants. pay_as_you_go: grants only.';
 
 create type public.period as enum (
   '1 hour', '1 day', '1 week', '2 weeks', '1 month', '3 months', '6 months', '1 year'
 );
-comment on type public.period is 'How often something comes again: a base quota, a recurring grant.';
+comment on type public.period is 'How often something comes again: a base quota, or a recurring grant (not hourly).';
 create type public.quota_anchor as enum ('billing_anchor', 'calendar');
 comment on type public.quota_anchor is
   'billing_anchor: periods are counted from the user''s billing_anchor. calendar: they are the hours, days, weeks, months, quarters, half-years and years of the calendar.';
@@ -38,7 +38,7 @@ comment on column public.plans.project_id is 'The project it belongs to, for eve
 comment on column public.plans.name is 'For people, unique in the project.';
 comment on column public.plans.created_at is 'When the plan was made.';
 comment on column public.plans.plan_type is
-  'subscription: base quota first, while payment is active, then grants. pay_as_you_go: grants only.';
+  'subscription: base quota first, while payment leaves it open, then grants. pay_as_you_go: grants only.';
 
 alter table public.projects
 add constraint default_plan_belongs_to_project foreign key (default_plan_id, id)
@@ -68,7 +68,7 @@ comment on column public.plan_quotas.plan_id is 'The plan; pay_as_you_go plans i
 comment on column public.plan_quotas.created_at is 'When the quota was made.';
 comment on column public.plan_quotas.token_amount is 'Tokens per period, 0 to 1e15. A change counts at once.';
 comment on column public.plan_quotas.period is
-  'How often the quota is full again. A period once begun runs to its end.';
+  'How often the quota is full again. A period of which something was used or held runs to its end, unless the user''s plan changes.';
 comment on column public.plan_quotas.counted_from is
   'Whether periods are counted from the user''s billing_anchor, or are those of the calendar.';
 comment on column public.plan_quotas.rollover_max_tokens is
@@ -145,7 +145,7 @@ comment on column public.plan_restrictions.restriction_type is
   'tag limits one tag, or several together; total limits all tokens.';
 comment on column public.plan_restrictions.created_at is 'When the restriction was made.';
 comment on column public.plan_restrictions.restriction_config is
-  '{"tag_name": "GPT-4", "max_tokens": 2000, "duration": "1 day"}. For type total without tag_name; "tag_names": ["GPT-4", "GPT-5"] share one limit; max_tokens 0 forbids. Durations: any whole number of hours, days, weeks or months. Optional: "window": "rolling" for the last 5 hours, say, instead of the current ones; "starts_at" and "ends_at" (ISO 8601) for a limit that is in force only between two instants.';
+  '{"tag_name": "GPT-4", "max_tokens": 2000, "duration": "1 day"}. For type total without tag_name; "tag_names": ["GPT-4", "GPT-5"] share one limit; max_tokens 0 forbids. Durations: 1 to 999 hours, days, weeks or months. Optional: "window": "rolling" for the last 5 hours, say, instead of the current ones (not for months); "starts_at" and "ends_at" (ISO 8601) for a limit that is in force only between two instants.';
 comment on column public.plan_restrictions.tag_ids is 'Filled from restriction_config.';
 comment on column public.plan_restrictions.max_tokens is 'Filled from restriction_config.';
 comment on column public.plan_restrictions.duration is 'Filled from restriction_config.';
@@ -169,7 +169,7 @@ begin
   end if;
   return null;
 exception
-  when datetime_field_overflow or invalid_datetime_format then
+  when datetime_field_overflow or invalid_datetime_format or invalid_time_zone_displacement_value then
     return null;
 end;
 $$;
@@ -209,7 +209,7 @@ begin
     or v_duration !~ '^[1-9][0-9]{0,2} (hour|day|week|month)s?$' then
     v_problem := 'needs duration, 1 to 999 hours, days, weeks or months';
     v_hint := 'For example "1 hour", "5 hours", "1 day", "2 weeks", "1 month".';
-  elsif coalesce(v_config ->> 'window', 'calendar') not in ('calendar', 'rolling') then
+  elsif v_config ? 'window' and coalesce(v_config ->> 'window', '') not in ('calendar', 'rolling') then
     v_problem := 'has a window that is neither "calendar" nor "rolling"';
     v_hint := 'Leave it out for the current hour, day, week or month.';
   elsif v_config ->> 'window' = 'rolling' and v_duration ~ 'month' then
@@ -229,7 +229,7 @@ begin
     v_config ?& array['tag_name', 'tag_names']
     or jsonb_typeof(v_names) is distinct from 'array'
     or jsonb_array_length(v_names) not between 1 and 100
-    or jsonb_path_exists(v_names, '$[*] ? (@.type() != "string")')
+    or jsonb_path_exists(v_names, 'strict $[*] ? (@.type() != "string")')
   ) then
     v_problem := 'of type tag needs tag_name, a text, or tag_names, 1 to 100 of them';
   end if;
@@ -244,6 +244,9 @@ begin
     if v_name is not null then
       v_problem := format('names tag_name %L, which is not a tag of the plan''s project', v_name);
       v_hint := 'Insert it into tags first; names are case-sensitive.';
+    elsif jsonb_array_length(v_names) > cardinality(new.tag_ids) then
+      v_problem := 'names a tag twice in tag_names';
+      v_hint := 'Name each tag once.';
     end if;
   end if;
 
@@ -303,7 +306,7 @@ end;
 $$;
 
 comment on function tollgate.follow_tag_in_restrictions() is
-  'Trigger: restrictions name a tag by its new name, and no more when it is deleted; one that named no other goes with it.';
+  'Trigger: restrictions name a renamed tag by its new name, and a deleted one no more; one that named no other tag is deleted with it.';
 revoke all on function tollgate.follow_tag_in_restrictions() from public;
 
 create trigger restrictions_follow_the_name

@@ -2,7 +2,7 @@
 
 create type public.payment_status as enum ('trial', 'active', 'past_due', 'paused', 'canceled');
 comment on type public.payment_status is
-  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until; paused closes it. Grants can be spent in any status.';
+  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until, where it is empty a trial for ever and the others not at all; paused closes it. Grants can be spent in any status.';
 
 create function tollgate.quota_is_open(
   p_status public.payment_status, p_open_until timestamptz, p_at timestamptz
@@ -112,19 +112,19 @@ comment on column public.tracked_users.project_id is 'The project the user belon
 comment on column public.tracked_users.created_at is 'When the user was first seen.';
 comment on column public.tracked_users.id is 'Computed from project_id and external_id: leave it as it is.';
 comment on column public.tracked_users.external_id is 'The app''s own id for the user, 1 to 255 characters.';
-comment on column public.tracked_users.plan_id is 'Leave empty for the project''s default plan.';
+comment on column public.tracked_users.plan_id is 'Leave empty for the project''s default plan. From next_plan_at on next_plan_id counts in its place.';
 comment on column public.tracked_users.plan_since is 'Since when the user is on the plan; filled.';
 comment on column public.tracked_users.next_plan_id is
   'The plan from next_plan_at on, by itself: see change_user(). Empty: plan_id goes on.';
 comment on column public.tracked_users.next_plan_at is 'When the next plan takes effect.';
 comment on column public.tracked_users.payment_status is
-  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until; paused closes it. Grants can be spent in any status.';
+  'active opens the base quota of a subscription; trial, past_due and canceled do until quota_open_until, where it is empty a trial for ever and the others not at all; paused closes it. Grants can be spent in any status.';
 comment on column public.tracked_users.quota_open_until is
-  'Until when trial, past_due or canceled leave the base quota open. Filled with the grace time of the project when payment_status becomes past_due.';
+  'Until when trial, past_due or canceled leave the base quota open. A change of payment_status alone fills it with the project''s grace time where it becomes past_due, and empties it otherwise.';
 comment on column public.tracked_users.quota_open_since is
   'Since when the base quota has been open without a break, as far as payment goes; filled.';
 comment on column public.tracked_users.billing_anchor is
-  'Quota periods are counted from this instant. A change takes effect when the current period ends.';
+  'Quota periods are counted from this instant. A change takes effect when the current period ends, if something of it was used or held, else at once.';
 comment on column public.tracked_users.time_zone is
   'IANA name, such as Asia/Tokyo, if the user''s windows and periods go by other clocks than the project''s.';
 comment on column public.tracked_users.auth_user_id is

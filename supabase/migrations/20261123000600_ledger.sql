@@ -64,14 +64,14 @@ comment on column public.user_token_grants.user_id is
   'The user who may spend the tokens, a row of tracked_users. Fixed.';
 comment on column public.user_token_grants.id is 'The grant.';
 comment on column public.user_token_grants.grant_type is 'Why the tokens were given. Fixed.';
-comment on column public.user_token_grants.metadata is 'The callers own context, an object. Fixed.';
+comment on column public.user_token_grants.metadata is 'The caller''s own context, an object. Fixed.';
 comment on column public.user_token_grants.created_at is
-  'When the tokens were given; the older of two grants that expire together is spent first.';
+  'When the tokens were given; of two grants of one priority that expire together the older is spent first.';
 comment on column public.user_token_grants.token_amount is 'Tokens given, 1 to 1e15. Fixed.';
 comment on column public.user_token_grants.tokens_used is 'Tokens spent so far; written by the kernel only.';
 comment on column public.user_token_grants.is_spent is 'Whether all tokens are spent; written by the kernel only.';
 comment on column public.user_token_grants.expires_at is
-  'From this instant on the rest cannot be spent. Empty: never expires, and is spent last. May be changed.';
+  'From this instant on the rest cannot be spent. Empty: never expires, and is spent last of its priority. May be changed.';
 comment on column public.user_token_grants.effective_at is
   'From this instant on the tokens can be spent. Empty: from now on. Fixed.';
 comment on column public.user_token_grants.voided_at is
@@ -135,7 +135,7 @@ with (fillfactor = 80);
 create index idx_user_quota_usage_quota on public.user_quota_usage (quota_id, user_id, period_start);
 
 comment on table public.user_quota_usage is
-  'Base quota used, a row for each period in which some was used.';
+  'Base quota used, a row for each period of which some was used or held, or that a change of plan began.';
 comment on column public.user_quota_usage.user_id is 'The user.';
 comment on column public.user_quota_usage.quota_id is 'The quota.';
 comment on column public.user_quota_usage.period_start is 'First instant of the period.';
@@ -204,7 +204,7 @@ comment on column public.token_transfers.base_quota_used is
 comment on column public.token_transfers.grants_used is
   'Tokens that grants paid, split up in user_token_grants_consume; negative where they got them back.';
 comment on column public.token_transfers.created_at is
-  'The instant of the transfer, read under the users lock.';
+  'The instant of the transfer, read under the user''s lock.';
 comment on column public.token_transfers.quota_left is 'Base quota left after this transfer, in the current period.';
 comment on column public.token_transfers.grants_left is 'Tokens left in grants in force after this transfer.';
 comment on column public.token_transfers.tokens_held is
@@ -266,7 +266,8 @@ comment on column public.token_holds.expires_at is
 comment on column public.token_holds.created_at is
   'When the tokens were set aside: in the windows of this instant they count, also when settled.';
 
--- What comes again by itself: due occurrences become grants when somebody asks, see due_grants().
+-- What comes again by itself: occurrences count as grants when they are due, see due_occurrences(), and are
+-- written down by the next call that writes, see open_account().
 create table public.recurring_grants (
   user_id uuid not null references public.tracked_users (id) on delete cascade,
   id uuid not null default gen_random_uuid(),
@@ -296,7 +297,7 @@ create index idx_recurring_grants_tags on public.recurring_grants using gin (tag
 where tag_ids is not null;
 
 comment on table public.recurring_grants is
-  'Grants that a user gets again and again: 500 tokens every week until June. No job makes them: an occurrence counts from its instant on, and is written down by the user''s next call.';
+  'Grants that a user gets again and again: 500 tokens every week until June. No job makes them: an occurrence counts from its instant on, and is written down by the user''s next call that spends or changes something.';
 comment on column public.recurring_grants.user_id is 'The user, a row of tracked_users. Fixed.';
 comment on column public.recurring_grants.id is 'The recurring grant.';
 comment on column public.recurring_grants.token_amount is 'Tokens each time, 1 to 1e15. Fixed.';
@@ -345,16 +346,16 @@ comment on table public.user_usage is
 comment on column public.user_usage.user_id is 'The user.';
 comment on column public.user_usage.time_zone is 'The zone by which windows were cut.';
 comment on column public.user_usage.week_start is 'The day on which weeks began: 1 for Monday to 7 for Sunday.';
-comment on column public.user_usage.due_at is 'When the next recurring grant is due.';
-comment on column public.user_usage.last_transfer_number is 'Number of the users newest transfer.';
+comment on column public.user_usage.due_at is 'From when on calls must look for recurring grants that are due; infinity where none is to come.';
+comment on column public.user_usage.last_transfer_number is 'Number of the user''s newest transfer.';
 comment on column public.user_usage.last_transfer_at is
-  'Instant of the users newest transfer: the users time does not run backwards from it.';
-comment on column public.user_usage.last_hash is 'Hash of the users newest transfer, if it has one.';
+  'Instant of the user''s newest transfer: the user''s time does not run backwards from it.';
+comment on column public.user_usage.last_hash is 'Hash of the user''s newest transfer, if it has one.';
 comment on column public.user_usage.limits is
   'The counts of restrictions. One that is not here is summed up from user_usage_buckets when it is needed.';
 
 -- Usage by quarters of an hour: what windows are counted and usage is reported from. Every time zone's
--- hours and days begin on a quarter. Keys name no row by the nil uuid.
+-- hours and days begin on a quarter. The nil uuid stands for no tag and no API key.
 create table public.user_usage_buckets (
   user_id uuid not null,
   starts_at timestamptz not null,
@@ -372,8 +373,8 @@ comment on table public.user_usage_buckets is
   'Running state: usage of each quarter of an hour, by tag and API key, less what was refunded of it. Recomputable from token_transfers. See get_usage().';
 comment on column public.user_usage_buckets.user_id is 'The user, a row of tracked_users.';
 comment on column public.user_usage_buckets.starts_at is 'First instant of the quarter of an hour.';
-comment on column public.user_usage_buckets.tag_id is 'The tag, a row of tags; 0 for none.';
-comment on column public.user_usage_buckets.api_key_id is 'The API key, a row of api_keys; 0 for none.';
+comment on column public.user_usage_buckets.tag_id is 'The tag, a row of tags; the nil uuid for none.';
+comment on column public.user_usage_buckets.api_key_id is 'The API key, a row of api_keys; the nil uuid for none.';
 comment on column public.user_usage_buckets.calls is 'Consumptions and settlements.';
 comment on column public.user_usage_buckets.tokens_used is 'Tokens used.';
 comment on column public.user_usage_buckets.base_quota_used is 'Those that the base quota paid.';

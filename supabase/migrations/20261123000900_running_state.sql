@@ -434,7 +434,7 @@ end;
 $$;
 
 comment on function tollgate.due_rollovers(tollgate.account) is
-  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Periods in which the user was on the plan and could use the quota at their end; tokens that holds set aside do not roll over. Their ids are computed, so that none can be made twice.';
+  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Only of periods that ended after rollover was switched on and after the user was created, came to the plan and had the quota opened; tokens that holds set aside do not roll over. Their ids are computed, so that none can be made twice.';
 
 create function tollgate.add_due_grants(p_account tollgate.account)
 returns tollgate.account
@@ -459,7 +459,7 @@ begin
         )::tollgate.grant_state
         from unnest(a.due_grants) d
       )) g
-      order by g.priority, coalesce(g.expires_at, 'infinity'), g.created_at, g.id
+      order by g.priority, coalesce(g.expires_at, 'infinity'), g.created_at, g.effective_at, g.id
     );
   end if;
   return a;
@@ -638,7 +638,7 @@ begin
           and coalesce(g.voided_at, g.expires_at, 'infinity') > n.at
         order by coalesce(g.voided_at, g.expires_at, 'infinity'), g.created_at, g.id
       ) f
-      order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.id
+      order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
     ),
     null, 0, 0,
     array(
@@ -691,7 +691,7 @@ end;
 $$;
 
 comment on function tollgate.limit_resets_at(tollgate.limit_state) is
-  'When all that is used of a restriction will be forgotten: at the end of its window, or, of a rolling one, when what is used now has rolled off.';
+  'When all that is used of a restriction will count no more: at the end of its window, or, of a rolling one, when whatever has been used until now has rolled off.';
 
 create function tollgate.limit_json(p_limit tollgate.limit_state)
 returns jsonb

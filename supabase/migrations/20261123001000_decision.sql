@@ -68,7 +68,7 @@ end;
 $$;
 
 comment on function tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint) is
-  'When a restriction has room for so many tokens at the latest: when enough holds have expired, or enough has rolled off, or its window ends, or it is no longer in force; infinity where they are more than it ever allows.';
+  'When a restriction has room for so many tokens at the latest: when enough holds have expired, or enough has rolled off, or its window ends, or it is no longer in force. Tokens that are more than it ever allows wait for the last: infinity, where it is in force for ever.';
 
 create function tollgate.grants_left_for(p_account tollgate.account, p_tag_id uuid)
 returns bigint

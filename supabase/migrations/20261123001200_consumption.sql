@@ -1,4 +1,4 @@
--- Consumption: check the request, lock the user -> find a replay -> read the account (account_at) ->
+-- Consumption: check the request, lock the user -> find a replay -> open the account (open_account) ->
 -- decide -> book -> record. A check stops before the last step, a batch does the middle ones for each
 -- item, and a hold, a settlement, a refund go through the same steps.
 
@@ -296,7 +296,7 @@ end;
 $$;
 
 comment on function tollgate.attempt(tollgate.account, tollgate.request) is
-  'Answers a request, in memory: nothing is read or written.';
+  'Answers a request, in memory: nothing is written.';
 
 create function tollgate.open_account(
   p_project_id uuid,
@@ -362,7 +362,7 @@ end;
 $$;
 
 comment on function tollgate.account_for(uuid, uuid, text, uuid, timestamptz, bigint, boolean) is
-  'One user''s account, now or at p_at. Raises TG004, TG005, TG009.';
+  'One user''s account, now or at p_at, to be written unless p_read_only. Raises TG004, TG005, TG009.';
 
 create function tollgate.consume(
   p_project_id uuid,
@@ -434,7 +434,7 @@ owner to tollgate_kernel;
 comment on function tollgate.consume(
   uuid, text, bigint, uuid, jsonb, text, timestamptz, public.consume_mode, boolean
 ) is
-  'Takes 1 to 1e15 tokens from a user; an unknown user is created on the project''s default plan. A denial writes nothing. p_check_only answers the same, without locking or writing anything. p_at places the call in time, for tests and demo data only. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
+  'Takes 1 to 1e15 tokens from a user; an unknown user is created on the project''s default plan. A denial writes nothing but grants that were due. p_check_only answers the same, without locking or writing anything. p_at places the call in time, for tests and demo data only. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
 
 create function tollgate.tag_id(p_project_id uuid, p_external_user_id text, p_name text)
 returns uuid

@@ -475,13 +475,18 @@ begin
     v_request.metadata := p_metadata;
     v_excess := tollgate.attempt(v_booking.account, v_request);
     if not (v_excess.receipt).success then
+      -- Nothing comes of it, so that the hold is open still, and waits with the others.
+      v_excess := tollgate.attempt(
+        tollgate.account_for(p_project_id, h.user_id, v_found.external_id, h.tag_id, a.at, p_read_only => true),
+        v_request
+      );
       return row(
         false, p_hold_id, 0, 0, 0, 0, 0, (v_excess.receipt).message, (v_excess.receipt).reason,
         (v_excess.receipt).hint, (v_excess.receipt).shortfall,
         -- Later than that there is no hold to settle.
         case when (v_excess.receipt).retry_at < h.expires_at then (v_excess.receipt).retry_at end,
         a.external_id, (v_excess.receipt).quota_left, (v_excess.receipt).grants_left,
-        a.tokens_held + h.token_amount,
+        (v_excess.receipt).tokens_held,
         '[]'::jsonb, (v_excess.receipt).nearest_limit, null, null, p_request_id, false, a.at
       )::public.settlement_receipt;
     end if;

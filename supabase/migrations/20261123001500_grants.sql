@@ -218,6 +218,28 @@ for each row execute function tollgate.prepare_grant();
 create trigger grant_4_is_booked after insert on public.user_token_grants
 for each row when (new.refund_of is null) execute function tollgate.book_grant();
 
+create function tollgate.end_grant_after_what_it_paid()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  select greatest(new.expires_at, u.last_transfer_at) into new.expires_at
+  from public.user_usage u
+  where u.user_id = new.user_id;
+  return new;
+end;
+$$;
+
+comment on function tollgate.end_grant_after_what_it_paid() is
+  'Trigger: an end in the past is the user''s last transfer, so that what the grant paid, and as-of balances, stay true.';
+
+create trigger grant_5_ends_after_what_it_paid before update of expires_at on public.user_token_grants
+for each row when (current_user <> 'tollgate_kernel' and new.expires_at < coalesce(old.expires_at, 'infinity'))
+execute function tollgate.end_grant_after_what_it_paid();
+
 create function tollgate.tag_ids(p_project_id uuid, p_names text[])
 returns uuid[]
 language plpgsql
@@ -228,10 +250,12 @@ as $$
 declare
   v_unknown text;
 begin
-  select min(n) into v_unknown
+  select n into v_unknown
   from unnest(p_names) n
-  where not exists (select from public.tags t where t.project_id = p_project_id and t.name = n);
-  if v_unknown is not null then
+  where not exists (select from public.tags t where t.project_id = p_project_id and t.name = n)
+  order by n
+  limit 1;
+  if found then
     perform tollgate.refuse('unknown_tag', v_unknown);
   end if;
   return case when p_names is not null then
@@ -478,7 +502,7 @@ end;
 $$;
 
 comment on function tollgate.recurring_grants_are_due(public.user_usage, timestamptz, text) is
-  'Whether an occurrence may have come due since the last transfer.';
+  'Whether an occurrence may be due that is not written down.';
 
 create function tollgate.next_occurrence(p_user_id uuid, p_time_zone text)
 returns timestamptz
@@ -669,11 +693,11 @@ declare
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
-  if p_grant_type is null or p_every is null or p_priority not between 1 and 100 or p_ends_at <= p_starts_at then
+  if p_grant_type is null or p_every is null or p_priority not between 1 and 100 then
     raise exception using
       errcode = 'TG001',
-      message = 'A recurring grant needs a grant type, a period, a priority from 1 to 100, and an end after its start',
-      hint = 'For example bonus, 1 week, 50; leave the end out for one without end.';
+      message = 'A recurring grant needs a grant type, a period, and a priority from 1 to 100',
+      hint = 'For example bonus, 1 week, 50.';
   end if;
   if not tollgate.lock_user(v_user_id) then
     perform tollgate.create_user(p_project_id, p_external_user_id, clock_timestamp());
@@ -691,12 +715,19 @@ begin
   if v_replayed and r.request_hash is distinct from v_hash then
     perform tollgate.refuse('idempotency_mismatch', p_request_id);
   elsif not v_replayed then
+    r.starts_at := coalesce(p_starts_at, clock_timestamp());
+    if p_ends_at <= r.starts_at then
+      raise exception using
+        errcode = 'TG001',
+        message = format('ends_at %s is not after starts_at', p_ends_at),
+        hint = 'Give a later time, or none for a recurring grant without end.';
+    end if;
     insert into public.recurring_grants as f (
       user_id, token_amount, grant_type, every, starts_at, ends_at, valid_for, priority, tag_ids, request_id,
       request_hash, metadata
     )
     values (
-      v_user_id, p_tokens, p_grant_type, p_every, coalesce(p_starts_at, clock_timestamp()), p_ends_at, p_valid_for,
+      v_user_id, p_tokens, p_grant_type, p_every, r.starts_at, nullif(p_ends_at, 'infinity'), p_valid_for,
       coalesce(p_priority, 50), v_tag_ids, p_request_id, case when p_request_id is not null then v_hash end, p_metadata
     )
     returning * into r;

@@ -1,5 +1,6 @@
--- Changes of a user's plan, payment, anchor and zone: at once or at the end of the quota period, each
--- with a transfer that says what was before and after. By function, or by hand in Studio.
+-- Changes of a user's plan, payment, anchor and zone, each with a transfer that says what was before and
+-- after: at once, or a plan or a cancelation at the end of the quota period. By function, or by hand in
+-- Studio.
 --
 -- A change at the end of the period needs nobody to make it: account_at() reads next_plan_id from
 -- next_plan_at on.
@@ -8,7 +9,7 @@ create type public.change_time as enum ('now', 'period_end');
 comment on type public.change_time is 'When a change of plan or a cancelation takes effect.';
 create type public.quota_policy as enum ('keep', 'prorate', 'reset');
 comment on type public.quota_policy is
-  'What a change of plan in mid-period makes of the base quota. keep: what was used counts against the new quota. prorate: what is left, less the share of the old quota and plus that of the new one for the time that remains. reset: the new quota is full.';
+  'What a change of plan in mid-period makes of the base quota. keep: what was used counts against the new quota. prorate: what is left, less the share of the old quota and plus that of the new one for the time that remains, at most what the old plan or keep would leave. reset: the new quota is full.';
 
 create function tollgate.settings_of(p_user public.tracked_users)
 returns jsonb
@@ -204,7 +205,7 @@ end;
 $$;
 
 comment on function tollgate.carry_quota(public.tracked_users, public.tracked_users, public.quota_policy, timestamptz) is
-  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is fixed by the policy. Tokens that holds set aside count as used.';
+  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is what the policy leaves, and with keep and prorate fixed. Tokens that holds set aside count as used, except with reset.';
 
 create function tollgate.book_account_change(
   p_old public.tracked_users,
@@ -404,12 +405,16 @@ begin
   perform tollgate.check_request(p_external_user_id, 1, null, p_request_id);
   if p_plan is not null then
     select p.id into v_plan_id from public.plans p where p.project_id = p_project_id and p.name = p_plan;
+    if not found and not exists (select from public.projects p where p.id = p_project_id) then
+      raise exception using
+        errcode = 'TG009', message = 'The project is not known', hint = 'Check the project id.';
+    end if;
   end if;
   if p_when is null or p_quota_policy is null then
     v_problem := 'When to change, and what becomes of the quota, must not be null';
     v_hint := 'Leave them out for now and keep.';
   elsif p_plan is not null and v_plan_id is null then
-    v_problem := format('The plan %L is not known in this project', p_plan);
+    v_problem := format('plan %L is not known in this project', p_plan);
     v_hint := 'Insert it into plans first; names are case-sensitive.';
   elsif num_nonnulls(p_plan, p_payment_status, p_quota_open_until, p_billing_anchor, p_time_zone) = 0 then
     v_problem := 'Nothing was given to change';

@@ -98,7 +98,7 @@ begin
       -- What comes again was there as soon as it was due, written down or not.
       and case when f.recurring_grant_id is null then f.created_at else f.effective_at end <= p_at
       and f.token_amount > f.tokens_used - coalesce(l.tokens, 0)
-    order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.id
+    order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
   );
   a.holds := array(
     select h from public.token_holds h
@@ -115,7 +115,7 @@ end;
 $$;
 
 comment on function tollgate.account_as_of(uuid, timestamptz) is
-  'A user''s account as it was at an instant before the last transfer: what has been written since is taken back. Plans, quotas and restrictions are those of today, but the user''s own plan, payment, anchor and zone are those of then.';
+  'A user''s account as it was at an instant before the last transfer: what has been written since is taken back. Which plan, payment, anchor and zone the user had is of then; how plans, quotas and restrictions are defined, and the project''s zone, are of today.';
 
 create type tollgate.balance as (
   user_id text,

@@ -4,7 +4,7 @@ create type public.usage_step as enum ('hour', 'day', 'week', 'month');
 comment on type public.usage_step is 'Calendar hours, days, weeks or months.';
 create type public.usage_dimension as enum ('tag', 'user', 'key', 'source');
 comment on type public.usage_dimension is
-  'By what usage is split up: tag, tracked user, name of the API key, or what paid: base_quota, grants.';
+  'By what usage is split up: tag, tracked user, name of the API key, or what paid: base_quota, grants, and below zero what was regranted.';
 
 create function tollgate.usage(
   p_project_id uuid,
@@ -85,7 +85,7 @@ begin
     if cardinality(v_starts) > 1000 then
       raise exception using
         errcode = 'TG001',
-        message = format('There are more than 1000 %ss between from and to', p_step),
+        message = format('from and to are more than 1000 %ss apart', p_step),
         hint = 'Ask for a shorter time, or longer steps.';
     end if;
   end loop;
@@ -152,7 +152,7 @@ alter function tollgate.usage(
 comment on function tollgate.usage(
   uuid, timestamptz, timestamptz, public.usage_step, public.usage_dimension, text, text
 ) is
-  'Tokens used by a project, or by one user, in whole calendar windows from the one that p_from lies in to the one before p_to, at most 1000, none left out; by the clocks of the user, if one is named, else the project''s. What was refunded does not count, and what was held counts when it was held. groups splits a window up, with every group in every window. Raises TG001, TG004, TG005, TG008, TG009.';
+  'Tokens used by a project, or by one user, in whole calendar windows, from the one that p_from lies in to the one that p_to lies in or ends, at most 1000, none left out; by the clocks of the user, if one is named, else the project''s. What was refunded does not count, and what was held counts when it was held. groups splits a window up, with every group in every window. Raises TG001, TG004, TG005, TG008, TG009.';
 
 revoke all on all functions in schema tollgate from public;
 grant execute on function tollgate.usage(

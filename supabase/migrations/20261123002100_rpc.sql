@@ -29,7 +29,7 @@ end;
 $$;
 
 comment on function public.consume_tokens_v2(uuid, text, integer, uuid, jsonb) is
-  'Takes 1 to 2147483647 tokens from a user, all or nothing: from base quota first, while payment is active, then from grants by expiry. Answers one row; a denial has success false and all amounts 0. Signed-in end users: own tokens only, where the project allows it. Raises TG001, TG004, TG005, TG008, TG009.';
+  'Takes 1 to 2147483647 tokens from a user, all or nothing: from base quota first, while payment leaves it open, then from grants by priority and expiry. Answers one row; a denial has success false and all amounts 0. Signed-in end users: own tokens only, where the project allows it. Raises TG001, TG004, TG005, TG008, TG009.';
 
 create function public.consume_tokens(
   p_project_id uuid,
@@ -55,7 +55,7 @@ end;
 $$;
 
 comment on function public.consume_tokens(uuid, text, bigint, text, jsonb, text, public.consume_mode) is
-  'Takes 1 to 1e15 tokens from a user: restrictions, then base quota, while payment is active, then grants by expiry. All or nothing, or with mode up_to as many as there are. A denial has success false, a reason and a hint. p_request_id (1 to 255 printable ASCII characters) is applied once: repeated, the first receipt comes again. Signed-in end users: own tokens only, where the project allows it. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
+  'Takes 1 to 1e15 tokens from a user: restrictions, then base quota, while payment leaves it open, then grants by priority and expiry. All or nothing, or with mode up_to as many as there are. A denial has success false, a reason and a hint. p_request_id (1 to 255 printable ASCII characters) is applied once: repeated, the first receipt comes again. Signed-in end users: own tokens only, where the project allows it. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
 
 create function public.check_tokens(
   p_project_id uuid,

@@ -7,136 +7,242 @@ stable
 security invoker
 set search_path = ''
 as $$
-  with consumed as (
-    select c.user_id, c.user_token_grants_id as grant_id, sum(c.token_deduction) as tokens
-    from public.user_token_grants_consume c
-    group by c.user_id, c.user_token_grants_id
-  ),
-  drawn as (
-    select c.user_id, c.transfer_number, sum(c.token_deduction) as tokens
-    from public.user_token_grants_consume c
-    group by c.user_id, c.transfer_number
-  ),
-  from_quota as (
-    select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens
-    from public.token_transfers t
-    where t.base_quota_used <> 0
-    group by t.user_id, t.quota_id, t.quota_period_start
-  ),
-  numbers as (
-    select t.user_id, count(*) as transfers, max(t.transfer_number) as last_number, max(t.created_at) as last_at
-    from public.token_transfers t
-    group by t.user_id
-  ),
-  in_order as (
-    select t.*, lag(t.created_at) over w as previous_at
-    from public.token_transfers t
-    window w as (partition by t.user_id order by t.transfer_number)
-  ),
-  counts as (
-    select u.user_id, r.tag_ids, c.*
-    from public.user_usage u
-    cross join lateral unnest(u.limits) c
-    join public.plan_restrictions r on r.counter_id = c.counter_id
-  ),
+  with
+  -- What consumptions, refunds and holds come to in each quarter of an hour, as user_usage_buckets has it.
   counted as (
     select
       t.user_id, tollgate.quarter_of(coalesce(t.counted_at, t.created_at)) as starts_at,
       coalesce(t.tag_id, '00000000-0000-0000-0000-000000000000') as tag_id,
       coalesce(
-        case t.transaction_type when 'refund' then o.api_key_id else t.api_key_id end,
+        case when t.transaction_type <> 'refund' then t.api_key_id else (
+          select o.api_key_id from public.token_transfers o
+          where o.user_id = t.user_id and o.transfer_number = t.refers_to
+        ) end,
         '00000000-0000-0000-0000-000000000000'
       ) as api_key_id,
-      array[
-        count(*) filter (where t.transaction_type = 'consumption'),
-        sum(- t.amount), sum(t.base_quota_used), sum(t.grants_used)
-      ] as used
+      count(*) filter (where t.transaction_type = 'consumption') as calls,
+      sum(- t.amount) as tokens_used,
+      sum(t.base_quota_used) as base_quota_used,
+      sum(t.grants_used) as grants_used
     from public.token_transfers t
-    left join public.token_transfers o
-      on t.transaction_type = 'refund' and o.user_id = t.user_id and o.transfer_number = t.refers_to
     where t.transaction_type in ('consumption', 'refund', 'hold')
     group by 1, 2, 3, 4
   ),
-  refunded as (
-    select r.user_id, r.refers_to as transfer_number, sum(r.amount) as tokens
-    from public.token_transfers r
-    where r.transaction_type = 'refund'
-    group by r.user_id, r.refers_to
+  -- The counts that users keep of restrictions. Those of a restriction that is gone are dropped when next written.
+  counts as (
+    select u.user_id, u.time_zone, u.week_start, u.last_transfer_at, r.tag_ids, r.duration, r.is_rolling, c.*
+    from public.user_usage u
+    cross join lateral unnest(u.limits) c
+    join public.plan_restrictions r on r.counter_id = c.counter_id
   ),
-  held as (
-    select h.user_id, s.grant_id, sum(s.tokens) as tokens
+  grant_sources as (
+    select h.user_id, h.transfer_number, h.ended_by, h.expires_at, s.grant_id, s.tokens
     from public.token_holds h
     cross join lateral unnest(h.sources) s
-    join public.user_usage u on u.user_id = h.user_id
-    where h.ended_by is null and h.expires_at > greatest(now(), u.last_transfer_at) and s.grant_id is not null
-    group by h.user_id, s.grant_id
+    where s.grant_id is not null
   ),
-  recounted as (
+  voids as (
+    select t.user_id, t.user_token_grants_id as grant_id, t.transfer_number, t.created_at, - t.amount as tokens
+    from public.token_transfers t
+    where t.transaction_type = 'void'
+  ),
+  -- As jsonb of one session, in which equal instants are equal texts; plans by id, since names may change.
+  settings as (
     select
-      c.user_id, c.counter_id, c.tokens_used,
-      (
-        select coalesce(sum(- t.amount), 0) from public.token_transfers t
-        where t.user_id = c.user_id and t.transaction_type in ('consumption', 'refund')
-          and coalesce(t.counted_at, t.created_at) >= c.starts_at
-          and (c.tag_ids is null or t.tag_id = any(c.tag_ids))
-      ) as expected
-    from counts c
+      t.user_id, t.transfer_number, t.created_at,
+      to_jsonb(jsonb_populate_record(null::public.tracked_users, t.metadata -> 'before')) as before,
+      to_jsonb(jsonb_populate_record(null::public.tracked_users, t.metadata -> 'after')) as after
+    from public.token_transfers t
+    where t.transaction_type = 'account_change'
+  ),
+  occurrences as (
+    select r.*, k as number, tollgate.computed_uuid(uuid_send(r.id) || int4send(k)) as grant_id
+    from public.recurring_grants r
+    cross join lateral generate_series(0, r.occurrences_booked - 1) k
   )
-  select 'tokens used of a grant', coalesce(g.user_id, c.user_id), coalesce(g.id, c.grant_id)::text,
-    coalesce(c.tokens, 0)::text, g.tokens_used::text
-  from public.user_token_grants g
-  full join consumed c on c.user_id = g.user_id and c.grant_id = g.id
-  where g.tokens_used is distinct from coalesce(c.tokens, 0)
+
+  -- Transfers are numbered 1, 2, 3, ... and dated in that order; user_usage knows the last one.
+  select 'number of transfers', coalesce(u.user_id, n.user_id), null,
+    concat_ws(' ', coalesce(n.transfers, 0), coalesce(n.last_number, 0), n.last_at),
+    concat_ws(' ', u.last_transfer_number, u.last_transfer_at)
+  from public.user_usage u
+  full join (
+    select t.user_id, count(*) as transfers, max(t.transfer_number) as last_number, max(t.created_at) as last_at
+    from public.token_transfers t
+    group by t.user_id
+  ) n on n.user_id = u.user_id
+  where (u.last_transfer_number, u.last_transfer_number, u.last_transfer_at)
+    is distinct from (coalesce(n.transfers, 0), coalesce(n.last_number, 0), coalesce(n.last_at, '-infinity'))
+  union all
+  select 'time of a transfer', t.user_id, t.transfer_number::text, t.previous_at::text, t.created_at::text
+  from (
+    select f.user_id, f.transfer_number, f.created_at, lag(f.created_at) over w as previous_at
+    from public.token_transfers f
+    window w as (partition by f.user_id order by f.transfer_number)
+  ) t
+  where t.created_at < t.previous_at
+
+  -- What a transfer says of itself, by its type.
+  union all
+  select 'amount of a transfer', t.user_id, t.transfer_number::text,
+    concat_ws(' ', t.base_quota_used, t.grants_used, t.user_token_grants_id, t.refers_to),
+    concat_ws(' ', t.transaction_type, t.amount)
+  from public.token_transfers t
+  where case t.transaction_type
+    when 'consumption' then
+      t.amount = - t.base_quota_used - t.grants_used and least(t.base_quota_used, t.grants_used) >= 0
+      and (t.amount < 0 or t.refers_to is not null) and t.user_token_grants_id is null
+    when 'refund' then
+      t.amount > 0 and greatest(t.base_quota_used, t.grants_used) <= 0 and t.refers_to is not null
+      and (t.amount + t.base_quota_used + t.grants_used > 0) = (t.user_token_grants_id is not null)
+      and t.amount + t.base_quota_used + t.grants_used >= 0
+    else
+      t.base_quota_used = 0 and t.grants_used = 0 and case t.transaction_type
+        when 'grant' then t.amount > 0 and t.user_token_grants_id is not null
+        when 'void' then t.amount <= 0 and t.user_token_grants_id is not null
+        when 'hold' then t.amount = 0 and t.refers_to is null and t.hold_expires_at > t.created_at
+        when 'account_change' then
+          t.amount = 0 and jsonb_typeof(t.metadata -> 'before') = 'object' and jsonb_typeof(t.metadata -> 'after') = 'object'
+        else t.amount = 0 and t.refers_to is not null
+      end
+  end is not true
+
+  -- Each grant has the transfer that made it, or was part of the refund that did.
   union all
   select 'transfer of a grant', coalesce(g.user_id, t.user_id), coalesce(g.id, t.user_token_grants_id)::text,
     g.token_amount::text, t.granted::text
   from public.user_token_grants g
   full join (
-    select x.*, case x.transaction_type when 'grant' then x.amount else x.amount + x.base_quota_used + x.grants_used end as granted
+    select x.*, x.amount + x.base_quota_used + x.grants_used as granted
     from public.token_transfers x
-    where x.user_token_grants_id is not null and x.transaction_type <> 'void'
+    where x.user_token_grants_id is not null and x.transaction_type in ('grant', 'refund')
   ) t on t.user_id = g.user_id and t.user_token_grants_id = g.id
   where (g.token_amount, g.created_at, g.refund_of)
     is distinct from (t.granted, t.created_at, case t.transaction_type when 'refund' then t.transfer_number end)
+
+  -- What grants paid, by grant and by transfer.
   union all
-  select 'amount of a transfer', t.user_id, t.transfer_number::text,
-    concat_ws(' ', t.base_quota_used, t.grants_used, t.user_token_grants_id, t.refers_to), concat_ws(' ', t.transaction_type, t.amount)
-  from public.token_transfers t
-  where not case t.transaction_type
-    when 'consumption' then
-      t.amount = - t.base_quota_used - t.grants_used and least(t.base_quota_used, t.grants_used) >= 0
-      and (t.amount < 0 or t.refers_to is not null) and t.user_token_grants_id is null
-    when 'grant' then t.amount > 0 and t.user_token_grants_id is not null and t.base_quota_used = 0 and t.grants_used = 0
-    when 'refund' then
-      t.amount > 0 and greatest(t.base_quota_used, t.grants_used) <= 0 and t.refers_to is not null
-      and (t.amount + t.base_quota_used + t.grants_used > 0) = (t.user_token_grants_id is not null)
-      and t.amount + t.base_quota_used + t.grants_used >= 0
-    when 'hold' then t.amount = 0 and t.refers_to is null and t.hold_expires_at > t.created_at
-    when 'void' then t.amount <= 0 and t.user_token_grants_id is not null and t.base_quota_used = 0 and t.grants_used = 0
-    when 'account_change' then t.amount = 0 and t.metadata ?& array['before', 'after']
-    else t.amount = 0 and t.refers_to is not null
-  end
+  select 'tokens used of a grant', coalesce(g.user_id, c.user_id), coalesce(g.id, c.grant_id)::text,
+    coalesce(c.tokens, 0)::text, g.tokens_used::text
+  from public.user_token_grants g
+  full join (
+    select f.user_id, f.user_token_grants_id as grant_id, sum(f.token_deduction) as tokens
+    from public.user_token_grants_consume f
+    group by f.user_id, f.user_token_grants_id
+  ) c on c.user_id = g.user_id and c.grant_id = g.id
+  where g.tokens_used is distinct from coalesce(c.tokens, 0)
   union all
   select 'grants that paid a transfer', coalesce(t.user_id, d.user_id),
     coalesce(t.transfer_number, d.transfer_number)::text, coalesce(d.tokens, 0)::text, t.grants_used::text
   from public.token_transfers t
-  full join drawn d on d.user_id = t.user_id and d.transfer_number = t.transfer_number
+  full join (
+    select f.user_id, f.transfer_number, sum(f.token_deduction) as tokens
+    from public.user_token_grants_consume f
+    group by f.user_id, f.transfer_number
+  ) d on d.user_id = t.user_id and d.transfer_number = t.transfer_number
   where t.grants_used is distinct from coalesce(d.tokens, 0)
+
+  -- A grant pays from its effective_at to its end, for its tags; what settles a hold was taken when it was held.
+  union all
+  select 'terms of a grant that paid a transfer', t.user_id, t.transfer_number::text,
+    concat_ws(' ', g.id, g.effective_at, coalesce(g.voided_at, g.expires_at), g.tag_ids),
+    concat_ws(' ', coalesce(t.counted_at, t.created_at), t.tag_id)
+  from public.user_token_grants_consume c
+  join public.token_transfers t on t.user_id = c.user_id and t.transfer_number = c.transfer_number
+  join public.user_token_grants g on g.user_id = c.user_id and g.id = c.user_token_grants_id
+  where c.token_deduction > 0
+    and (
+      coalesce(t.counted_at, t.created_at)
+        not between g.effective_at and coalesce(g.voided_at, g.expires_at, 'infinity')
+      or (g.tag_ids is null or t.tag_id = any(g.tag_ids)) is not true
+    )
+
+  -- A grant is voided once, of all that was left of it, and not held, at that instant.
+  union all
+  select 'void of a grant', coalesce(g.user_id, v.user_id), coalesce(g.id, v.grant_id)::text,
+    concat_ws(' ', g.voided_at, g.token_amount - v.used - v.held), concat_ws(' ', v.created_at, v.tokens)
+  from (select * from public.user_token_grants f where f.voided_at is not null) g
+  full join (
+    select
+      f.*, count(*) over (partition by f.user_id, f.grant_id) as times,
+      (
+        select coalesce(sum(c.token_deduction), 0) from public.user_token_grants_consume c
+        where c.user_id = f.user_id and c.user_token_grants_id = f.grant_id and c.transfer_number < f.transfer_number
+      ) as used,
+      (
+        select coalesce(sum(s.tokens), 0) from grant_sources s
+        where s.user_id = f.user_id and s.grant_id = f.grant_id and s.transfer_number < f.transfer_number
+          and coalesce(s.ended_by > f.transfer_number, true)
+          and f.created_at < (
+            select max(e.hold_expires_at) from public.token_transfers e
+            where e.user_id = s.user_id and e.transfer_number < f.transfer_number
+              and (e.transfer_number = s.transfer_number or e.refers_to = s.transfer_number)
+          )
+      ) as held
+    from voids f
+  ) v on v.user_id = g.user_id and v.grant_id = g.id
+  where (g.voided_at, g.token_amount - v.used - v.held, 1) is distinct from (v.created_at, v.tokens, v.times)
+
+  -- Occurrences of recurring grants have the id of their number, below occurrences_booked, and its terms. By other
+  -- clocks, which the user may have had then, they are due a little earlier or later.
+  union all
+  select 'occurrence of a recurring grant', g.user_id, g.id::text,
+    concat_ws(' ', o.token_amount, o.number, tollgate.period_start(o.starts_at, o.every::text::interval, 'UTC', o.number)),
+    concat_ws(' ', g.token_amount, g.effective_at)
+  from public.user_token_grants g
+  left join occurrences o on o.user_id = g.user_id and o.id = g.recurring_grant_id and o.grant_id = g.id
+  where g.recurring_grant_id is not null and g.grant_type <> 'rollover'
+    and (
+      (o.token_amount, o.grant_type, o.priority, o.tag_ids)
+        is distinct from (g.token_amount, g.grant_type, g.priority, g.tag_ids)
+      or g.effective_at - tollgate.period_start(o.starts_at, o.every::text::interval, 'UTC', o.number)
+        not between interval '-4 days' and interval '4 days'
+    )
+
+  -- A rollover has the id of its quota, user and instant: so there is one for each period.
+  union all
+  select 'rollover of a quota period', g.user_id, g.id::text, concat_ws(' ', g.recurring_grant_id, g.effective_at), null
+  from public.user_token_grants g
+  where g.grant_type = 'rollover'
+    and g.id is distinct from tollgate.computed_uuid(
+      uuid_send(g.recurring_grant_id) || uuid_send(g.user_id) || timestamptz_send(g.effective_at)
+    )
+
+  -- No occurrence is due before due_at, which is what calls look at. In another zone they look again.
+  union all
+  select 'next recurring grant of a user', s.user_id, r.id::text, n.at::text, s.due_at::text
+  from public.recurring_grants r
+  join public.user_usage s on s.user_id = r.user_id
+  join public.tracked_users u on u.id = r.user_id
+  join public.projects p on p.id = u.project_id
+  cross join lateral (
+    select tollgate.period_start(r.starts_at, r.every::text::interval, s.time_zone, r.occurrences_booked) as at
+    where s.time_zone = coalesce(u.time_zone, p.time_zone)
+  ) n
+  where n.at < coalesce(r.ends_at, 'infinity') and n.at < s.due_at
+
+  -- What quota periods paid; when; and that those of one quota do not overlap.
   union all
   select 'tokens used of a quota period', coalesce(q.user_id, f.user_id),
     concat_ws(' ', coalesce(q.quota_id, f.quota_id), coalesce(q.period_start, f.period_start)),
     coalesce(f.tokens, 0)::text, q.tokens_used::text
   from public.user_quota_usage q
-  full join from_quota f
-    on f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start
+  full join (
+    select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens
+    from public.token_transfers t
+    where t.base_quota_used <> 0
+    group by t.user_id, t.quota_id, t.quota_period_start
+  ) f on f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start
   where q.tokens_used is distinct from coalesce(f.tokens, 0)
   union all
   select 'quota period of a transfer', t.user_id, t.transfer_number::text,
-    concat_ws(' ', q.period_start, q.period_end), t.created_at::text
+    concat_ws(' ', q.period_start, q.period_end), coalesce(t.counted_at, t.created_at)::text
   from public.token_transfers t
-  join public.user_quota_usage q
+  left join public.user_quota_usage q
     on q.user_id = t.user_id and q.quota_id = t.quota_id and q.period_start = t.quota_period_start
-  where coalesce(t.counted_at, t.created_at) < q.period_start or coalesce(t.counted_at, t.created_at) >= q.period_end
+  where t.quota_id is not null
+    -- At its very end: a change of plan at the same instant ended it.
+    and (coalesce(t.counted_at, t.created_at) between q.period_start and q.period_end) is not true
   union all
   select 'quota periods that overlap', p.user_id, concat_ws(' ', p.quota_id, p.period_start),
     p.period_end::text, p.next_start::text
@@ -145,43 +251,82 @@ as $$
     from public.user_quota_usage q
   ) p
   where p.next_start < p.period_end
+
+  -- Only a change to the quota's plan begins a period of fixed size.
   union all
-  select 'number of transfers', coalesce(u.user_id, n.user_id), null,
-    concat_ws(' ', coalesce(n.transfers, 0), coalesce(n.last_number, 0)), u.last_transfer_number::text
-  from public.user_usage u
-  full join numbers n on n.user_id = u.user_id
-  where u.last_transfer_number is distinct from coalesce(n.transfers, 0)
-    or u.last_transfer_number is distinct from coalesce(n.last_number, 0)
-    or u.last_transfer_at is distinct from coalesce(n.last_at, '-infinity')
+  select 'fixed quota period', q.user_id, concat_ws(' ', q.quota_id, q.period_start), n.plan_id::text, null
+  from public.user_quota_usage q
+  join public.plan_quotas n on n.id = q.quota_id
+  where q.is_fixed and not exists (
+    select from public.token_transfers t
+    where t.user_id = q.user_id and t.transaction_type = 'account_change' and t.created_at = q.period_start
+      and (t.metadata -> 'after' ->> 'plan_id')::uuid = n.plan_id and t.metadata ->> 'quota_policy' <> 'reset'
+  )
+
+  -- A restriction counts what was used since its window began; windows begin with a quarter of an hour.
   union all
-  select 'time of a transfer', t.user_id, t.transfer_number::text, t.previous_at::text, t.created_at::text
-  from in_order t
-  where t.created_at < t.previous_at
+  select 'tokens used of a restriction', c.user_id, c.counter_id::text, coalesce(sum(f.tokens_used), 0)::text, c.tokens_used::text
+  from counts c
+  left join counted f
+    on f.user_id = c.user_id and f.starts_at >= c.starts_at and (c.tag_ids is null or f.tag_id = any(c.tag_ids))
+  group by c.user_id, c.counter_id, c.tokens_used
+  having c.tokens_used <> coalesce(sum(f.tokens_used), 0)
   union all
-  select 'tokens used of a restriction', r.user_id, r.counter_id::text, r.expected::text, r.tokens_used::text
-  from recounted r
-  where r.tokens_used <> r.expected
+  select 'window of a restriction', c.user_id, c.counter_id::text,
+    concat_ws(' ', w.starts_at, w.ends_at), concat_ws(' ', c.starts_at, c.ends_at)
+  from counts c
+  cross join lateral (
+    select f.starts_at, f.ends_at
+    from tollgate.window_at(c.duration, c.time_zone, c.week_start, c.starts_at) f
+    where not c.is_rolling
+    union all
+    select q.at, q.at + interval '15 minutes' + make_interval(secs => extract(epoch from c.duration))
+    from (select tollgate.quarter_of(c.starts_at) as at) q
+    where c.is_rolling
+  ) w
+  where (c.starts_at, c.ends_at) is distinct from (w.starts_at, w.ends_at) or c.starts_at > c.last_transfer_at
+
+  -- Usage by quarters of an hour, and the tags used.
   union all
   select 'usage of a quarter of an hour', coalesce(b.user_id, c.user_id),
     concat_ws(' ', coalesce(b.starts_at, c.starts_at), coalesce(b.tag_id, c.tag_id), coalesce(b.api_key_id, c.api_key_id)),
-    c.used::text, array[b.calls, b.tokens_used, b.base_quota_used, b.grants_used]::text
+    concat_ws(' ', c.calls, c.tokens_used, c.base_quota_used, c.grants_used),
+    concat_ws(' ', b.calls, b.tokens_used, b.base_quota_used, b.grants_used)
   from public.user_usage_buckets b
   full join counted c
     on c.user_id = b.user_id and c.starts_at = b.starts_at and c.tag_id = b.tag_id and c.api_key_id = b.api_key_id
-  where array[b.calls, b.tokens_used, b.base_quota_used, b.grants_used]::numeric[] is distinct from c.used
+  where (b.calls, b.tokens_used, b.base_quota_used, b.grants_used)
+    is distinct from (c.calls, c.tokens_used, c.base_quota_used, c.grants_used)
   union all
-  select 'tokens refunded of a consumption', r.user_id, r.transfer_number::text, (- o.amount)::text, r.tokens::text
-  from refunded r
+  select 'tag of a user', coalesce(g.user_id, c.user_id), coalesce(g.tag_id, c.tag_id)::text, c.tag_id::text, g.tag_id::text
+  from public.user_tags g
+  full join (
+    select distinct f.user_id, f.tag_id from counted f where f.tag_id <> '00000000-0000-0000-0000-000000000000'
+  ) c on c.user_id = g.user_id and c.tag_id = g.tag_id
+  where g.tag_id is null or c.tag_id is null
+
+  -- A consumption is refunded at most once over.
+  union all
+  select 'tokens refunded of a consumption', r.user_id, r.refers_to::text, (- o.amount)::text, r.tokens::text
+  from (
+    select t.user_id, t.refers_to, sum(t.amount) as tokens
+    from public.token_transfers t
+    where t.transaction_type = 'refund'
+    group by t.user_id, t.refers_to
+  ) r
   left join public.token_transfers o
-    on o.user_id = r.user_id and o.transfer_number = r.transfer_number and o.transaction_type = 'consumption'
+    on o.user_id = r.user_id and o.transfer_number = r.refers_to and o.transaction_type = 'consumption'
   where r.tokens > - coalesce(o.amount, 0)
+
+  -- A hold has its transfer, its tokens their sources; it ends once, in time, for at most what it held.
   union all
   select 'transfer of a hold', coalesce(h.user_id, t.user_id), coalesce(h.transfer_number, t.transfer_number)::text,
     h.created_at::text, t.created_at::text
   from public.token_holds h
   full join (select * from public.token_transfers x where x.transaction_type = 'hold') t
     on t.user_id = h.user_id and t.transfer_number = h.transfer_number
-  where (h.created_at, coalesce(h.tag_id, h.user_id)) is distinct from (t.created_at, coalesce(t.tag_id, t.user_id))
+  where (h.created_at, h.tag_id, h.quota_id, h.quota_period_start)
+    is distinct from (t.created_at, t.tag_id, t.quota_id, t.quota_period_start)
   union all
   select 'tokens of a hold', h.user_id, h.transfer_number::text, h.token_amount::text, sum(s.tokens)::text
   from public.token_holds h
@@ -195,11 +340,9 @@ as $$
   left join public.token_transfers t on t.user_id = h.user_id and t.transfer_number = h.ended_by
   where h.ended_by is not null
     and (
-      t.refers_to is distinct from h.transfer_number
-      or t.transaction_type not in ('release', 'consumption')
-      or - t.amount > h.token_amount
-      or t.created_at >= h.expires_at
-    )
+      t.refers_to = h.transfer_number and t.transaction_type in ('release', 'consumption')
+      and - t.amount <= h.token_amount and t.created_at < h.expires_at
+    ) is not true
   union all
   select 'end of a hold', t.user_id, t.refers_to::text, t.transfer_number::text, null
   from public.token_transfers t
@@ -209,25 +352,66 @@ as $$
       select from public.token_holds h
       where h.user_id = t.user_id and h.transfer_number = t.refers_to and h.ended_by = t.transfer_number
     )
+
+  -- What open holds set aside of a grant is still in it.
   union all
   select 'tokens held of a grant', l.user_id, l.grant_id::text, (g.token_amount - g.tokens_used)::text, l.tokens::text
-  from held l
+  from (
+    select s.user_id, s.grant_id, sum(s.tokens) as tokens
+    from grant_sources s
+    join public.user_usage u on u.user_id = s.user_id
+    where s.ended_by is null and s.expires_at > greatest(now(), u.last_transfer_at)
+    group by s.user_id, s.grant_id
+  ) l
   left join public.user_token_grants g on g.user_id = l.user_id and g.id = l.grant_id
   where l.tokens > coalesce(g.token_amount - g.tokens_used, 0)
+
+  -- Each change of an account begins with what the one before left, or with the plan that took effect since; the
+  -- last one left what is now.
+  union all
+  select 'account before a change', s.user_id, s.transfer_number::text, s.expected::text, s.before::text
+  from (
+    select c.user_id, c.transfer_number, c.before, c.previous || case
+      when (c.previous ->> 'next_plan_at')::timestamptz <= c.created_at then jsonb_build_object(
+        'plan_id', c.previous -> 'next_plan_id', 'plan_since', c.previous -> 'next_plan_at',
+        'next_plan_id', null, 'next_plan_at', null
+      )
+      else '{}'
+    end as expected
+    from (
+      select f.*, lag(f.after) over (partition by f.user_id order by f.transfer_number) as previous from settings f
+    ) c
+  ) s
+  where s.before <> s.expected
+  union all
+  select 'account after the last change', u.id, l.transfer_number::text, l.after::text, n.settings::text
+  from public.tracked_users u
+  cross join lateral (
+    select to_jsonb(u) || '{"id": null, "project_id": null, "external_id": null, "auth_user_id": null, "created_at": null}' as settings
+  ) n
+  join (
+    select distinct on (s.user_id) s.user_id, s.transfer_number, s.after
+    from settings s
+    order by s.user_id, s.transfer_number desc
+  ) l on l.user_id = u.id
+  where n.settings <> l.after
+
+  -- Every user has running state.
   union all
   select 'usage row of a user', u.id, null, 'one', 'none'
   from public.tracked_users u
-  where not exists (select from public.user_usage s where s.user_id = u.id)
-  union all
-  select distinct 'tag of a user', t.user_id, t.tag_id::text, 'one', 'none'
-  from public.token_transfers t
-  where t.tag_id is not null
-    and not exists (select from public.user_tags g where g.user_id = t.user_id and g.tag_id = t.tag_id);
+  where not exists (select from public.user_usage s where s.user_id = u.id);
 $$;
 
 comment on function public.verify_ledger() is
-  'Recomputes all running state from token_transfers and user_token_grants_consume, holds each hold and refund against its transfers, and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. For service_role and the SQL editor.';
+  'Recomputes all running state from token_transfers and user_token_grants_consume, holds each grant, hold, refund and account against its transfers, and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. For service_role and the SQL editor.';
 
 revoke all on function public.verify_ledger() from public, anon, authenticated, service_role;
 grant execute on function public.verify_ledger() to service_role;
-grant execute on function tollgate.quarter_of(timestamptz) to service_role;
+grant execute on function
+tollgate.quarter_of(timestamptz),
+tollgate.instant_of(timestamp, text),
+tollgate.first_instant(timestamp, text),
+tollgate.window_at(interval, text, integer, timestamptz),
+tollgate.period_start(timestamptz, interval, text, integer)
+to service_role;

@@ -40,10 +40,18 @@ export async function raw(path: string, init: RequestInit = {}) {
   return { status: response.status, headers: response.headers, body: await response.text() };
 }
 
-/** Sends a body, as it is if it is text, with a well-formed key. */
+/** These send a body, as it is if it is text, with a well-formed key. */
 export function post(path: string, body: unknown, headers: Record<string, string> = {}) {
+  return send("POST", path, body, headers);
+}
+
+export function patch(path: string, body: unknown) {
+  return send("PATCH", path, body);
+}
+
+function send(method: string, path: string, body: unknown, headers: Record<string, string> = {}) {
   return request(path, {
-    method: "POST",
+    method,
     headers: { authorization: `Bearer ${makeApiKey()}`, ...headers },
     body: typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body),
   });

@@ -39,6 +39,8 @@ describe("a registered SQLSTATE", () => {
     ["TG013", "exceeds_hold", 422],
     ["TG014", "unknown_transfer", 404],
     ["TG015", "exceeds_refundable", 422],
+    ["TG016", "unknown_grant", 404],
+    ["TG017", "grant_ended", 409],
   ])("%s is answered as %s, %i, in the database's own words", async (sqlstate, code, status) => {
     const error = databaseError({ ...failure, code: sqlstate, hint: "what to do" });
     const response = errorResponse(error, "order-7");

@@ -12,7 +12,7 @@ interface Document {
 }
 interface Operation {
   security: object[];
-  parameters: { name: string; in: string; description: string }[];
+  parameters: { name: string; in: string; required: boolean; description: string }[];
   requestBody?: { required: boolean; content: Content };
   responses: Record<string, { headers: object; content: Content }>;
 }
@@ -92,7 +92,7 @@ it("offers both ways to send the key", () => {
 describe.each(
   endpoints.map((endpoint) => [`${endpoint.method} ${endpoint.path}`, endpoint] as const),
 )("%s", (_, endpoint) => {
-  const { method, route } = endpoint;
+  const { method, path, route } = endpoint;
 
   it("says whether it takes a key", () => {
     expect(operationOf(endpoint).security).toEqual(
@@ -108,6 +108,10 @@ describe.each(
       ...(route.body ? ["header Idempotency-Key"] : []),
     ]);
     for (const { description } of parameters) expect(description).toMatch(/\w/);
+    expect(parameters.filter(({ required }) => required).map(({ name }) => name)).toEqual([
+      ...Object.keys(route.params?.shape ?? {}),
+      ...(path === "/v1/usage" ? ["from"] : []),
+    ]);
   });
 
   it("takes a body with every method but GET, of documented fields and no others", () => {
@@ -196,8 +200,12 @@ it("asks for a body only where a field of it must be given", () => {
     "/v1/holds",
     "/v1/holds/:hold_id/settle",
     "/v1/refunds",
+    "/v1/users/:user_id",
     "/v1/users/:user_id/link",
     "/v1/grants",
+    "/v1/grants/:grant_id/void",
+    "/v1/recurring-grants",
+    "/v1/recurring-grants/:recurring_grant_id/end",
   ]);
 });
 
@@ -226,4 +234,5 @@ it("tells of the limits and of replays in headers", () => {
     expect.arrayContaining([...limits, "Idempotent-Replayed"]),
   );
   expect(headersOf("/v1/grants", 201)).toContain("Idempotent-Replayed");
+  expect(headersOf("/v1/recurring-grants", 201)).toContain("Idempotent-Replayed");
 });

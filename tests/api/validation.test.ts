@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { type Answer, get, PASSED_ON_TO_THE_DATABASE, post } from "./app.ts";
+import { type Answer, get, PASSED_ON_TO_THE_DATABASE, patch, post } from "./app.ts";
 
 // What is taken for right, and how mistakes are told. Whatever else is refused is in tests/input.
 
@@ -7,9 +7,11 @@ const CONSUME = { user_id: "user_123", tokens_to_consume: 500 };
 const GRANT = { user_id: "user_123", tokens: 500, grant_type: "bonus" };
 const HOLD = { user_id: "user_123", tokens: 500 };
 const REFUND = { user_id: "user_123", transfer_number: 1 };
+const RECURRING_GRANT = { ...GRANT, every: "1 week" };
 const A_HOLD = `/v1/holds/hold_${"0f".repeat(16)}_7`;
+const A_GRANT = "/v1/grants/0198d7a4-6f3e-7c1a-9d52-3b8f2c64e1a7";
 
-/** A body that is right, of every route that takes a request_id. */
+/** A body that is right, of every route of POST that takes a request_id. */
 const BODIES = {
   "/v1/consume": CONSUME,
   "/v1/check": CONSUME,
@@ -19,6 +21,8 @@ const BODIES = {
   [`${A_HOLD}/extend`]: { ttl_seconds: 1 },
   [`${A_HOLD}/release`]: {},
   "/v1/refunds": REFUND,
+  "/v1/recurring-grants": RECURRING_GRANT,
+  [`${A_GRANT}/void`]: { user_id: "user_123" },
 };
 
 beforeEach(() => {
@@ -72,8 +76,17 @@ describe("a body", () => {
     expectPassed(
       await post("/v1/consume", { ...CONSUME, tag: null, metadata: null, request_id: null }),
     );
+    const ofGrants = { tags: null, metadata: null, request_id: null };
     expectPassed(
-      await post("/v1/grants", { ...GRANT, expires_at: null, metadata: null, request_id: null }),
+      await post("/v1/grants", {
+        ...{ ...GRANT, ...ofGrants, effective_at: null, expires_at: null },
+        ...{ cost_basis: null, cost_currency: null },
+      }),
+    );
+    expectPassed(
+      await post("/v1/recurring-grants", {
+        ...{ ...RECURRING_GRANT, ...ofGrants, starts_at: null, ends_at: null, valid_for: null },
+      }),
     );
   });
 });
@@ -123,9 +136,121 @@ describe("a grant", () => {
     "2030-01-31T00:00:00Z",
     "2030-01-31T00:00:00.123456789+14:00",
     "9999-12-31T23:59:59-12:00",
-  ])("that expires at %j is accepted", async (time) => {
+  ])("that begins, or expires, at %j is accepted", async (time) => {
     expectPassed(await post("/v1/grants", { ...GRANT, expires_at: time }));
+    expectPassed(await post("/v1/grants", { ...GRANT, effective_at: time }));
   });
+
+  it.each([
+    { priority: 1 },
+    { priority: 100 },
+    { tags: ["GPT-4"] },
+    { tags: Array.from({ length: 100 }, (_, n) => `tag ${n}`) },
+    { cost_basis: 0, cost_currency: "EUR" },
+    { cost_basis: 1e15, cost_currency: "JPY" },
+  ])("with %j is accepted", async (more) => {
+    expectPassed(await post("/v1/grants", { ...GRANT, ...more }));
+  });
+
+  it.each([{ cost_basis: 1 }, { cost_currency: "EUR" }, { cost_basis: 0, cost_currency: null }])(
+    "with %j, half a price, is refused",
+    async (half) => {
+      expectRefusal(
+        await post("/v1/grants", { ...GRANT, ...half }),
+        /^cost_basis and cost_currency must be given together, or neither\.$/,
+      );
+    },
+  );
+
+  it("is told which of its tags is wrong", async () => {
+    const answer = await post("/v1/grants", { ...GRANT, tags: ["GPT-4", ""] });
+    expectRefusal(answer, /^tags\[1\] must be text of 1 to 255 characters/);
+    expect(answer.json.error.hint).toContain("spelt exactly");
+  });
+
+  it("cannot be of the type that quotas make by themselves", async () => {
+    for (
+      const [path, body] of Object.entries({ grants: GRANT, "recurring-grants": RECURRING_GRANT })
+    ) {
+      expectRefusal(
+        await post(`/v1/${path}`, { ...body, grant_type: "rollover" }),
+        /^grant_type must be one of trial, bonus, purchase, refund, adjustment\.$/,
+      );
+    }
+  });
+});
+
+describe("a recurring grant", () => {
+  const PERIODS = ["1 day", "1 week", "2 weeks", "1 month", "3 months", "6 months", "1 year"];
+
+  it.each(PERIODS)("of every %s is accepted", async (every) => {
+    expectPassed(await post("/v1/recurring-grants", { ...RECURRING_GRANT, every }));
+  });
+
+  it("of every hour is refused, with the periods there are", async () => {
+    expectRefusal(
+      await post("/v1/recurring-grants", { ...RECURRING_GRANT, every: "1 hour" }),
+      `every must be one of ${PERIODS.join(", ")}.`,
+    );
+  });
+
+  it.each(["1 hour", ...PERIODS])("may be valid for %s", async (valid_for) => {
+    expectPassed(await post("/v1/recurring-grants", { ...RECURRING_GRANT, valid_for }));
+  });
+});
+
+describe("a change of a user", () => {
+  it.each([
+    { plan: "Pro" },
+    { plan: "Pro", when: "period_end", quota_policy: "prorate", request_id: "r1" },
+    { payment_status: "canceled", when: "period_end" },
+    { quota_open_until: "2030-01-31T00:00:00Z" },
+    { billing_anchor: "2020-01-31T00:00:00+02:00" },
+    { time_zone: "Europe/Paris" },
+    { time_zone: null },
+  ])("to %j is accepted", async (change) => expectPassed(await patch("/v1/users/u", change)));
+
+  it.each([{}, { when: "period_end" }, { quota_policy: "reset", request_id: "r1" }])(
+    "of nothing (%j) is refused, with what could be changed",
+    async (change) => {
+      expectRefusal(
+        await patch("/v1/users/u", change),
+        /^plan or payment_status, quota_open_until, billing_anchor or time_zone must be given\.$/,
+      );
+    },
+  );
+
+  it.each(["plan", "payment_status", "quota_open_until", "billing_anchor", "when", "quota_policy"])(
+    "does not take null for %s, which could mean many things",
+    async (field) => {
+      expectRefusal(
+        await patch("/v1/users/u", { time_zone: null, [field]: null }),
+        new RegExp(`^${field} must be`),
+      );
+    },
+  );
+});
+
+describe("the id of a grant in the path", () => {
+  const END = "/v1/recurring-grants/0198d7a4-6f3e-7c1a-9d52-3b8f2c64e1a7/end";
+
+  it("may be in capitals, as Postgres does not mind", async () => {
+    const body = { user_id: "u" };
+    expectPassed(
+      await post(`${A_GRANT.toUpperCase().replace("/V1/GRANTS", "/v1/grants")}/void`, body),
+    );
+    expectPassed(await post(END, body));
+  });
+
+  it.each(["1", "a", "0198d7a4-6f3e-7c1a-9d52-3b8f2c64e1a", "%27", "null"])(
+    "that cannot be one (%s) is as unknown as one that no grant has",
+    async (id) => {
+      for (const path of [`/v1/grants/${id}/void`, `/v1/recurring-grants/${id}/end`]) {
+        const { status, json } = await post(path, { user_id: "u" });
+        expect([status, json.error.code]).toEqual([404, "unknown_grant"]);
+      }
+    },
+  );
 });
 
 describe("a request id", () => {
@@ -300,12 +425,38 @@ describe("a query parameter", () => {
     expectRefusal(await transfers(query), /is not a field of this request/);
   });
 
+  const UTC = "2026-01-31T00:00:00Z";
+
+  it.each([
+    `users/u/balance?as_of=${UTC}`,
+    "users/u/balance?as_of=2026-01-31T00:00:00.123456%2B02:00",
+    "users/u/balance?as_of=2026-01-31T00:00:00-02:00",
+    `usage?from=${UTC}`,
+    `usage?from=${UTC}&to=2026-02-01T00:00:00Z&step=hour&group_by=tag&user_id=u&tag=GPT-4`,
+  ])("of %s is accepted", async (path) => expectPassed(await get(`/v1/${path}`)));
+
+  it.each([
+    ["as_of", "users/u/balance?as_of=2026-01-31T00:00:00+02:00"],
+    ["from", "usage?from=2026-01-31T00:00:00+02:00"],
+    ["to", `usage?from=${UTC}&to=2026-01-31T00:00:00+02:00`],
+  ])("%s whose + has become a space is told how to write it", async (field, path) => {
+    const answer = await get(`/v1/${path}`);
+    expectRefusal(answer, new RegExp(`^${field} must be an ISO 8601 time with an offset`));
+    expect(answer.json.error.hint).toContain("write Z, or %2B for the + of an offset");
+  });
+
+  it("of the usage must say from when on", async () => {
+    const answer = await get("/v1/usage");
+    expectRefusal(answer, /^from is required\.$/);
+    expect(answer.json.error.hint).toMatch(/ISO 8601/);
+  });
+
   it("given twice is refused", async () => {
     expectRefusal(await transfers("limit=1&limit=2"), /"limit" is given more than once/);
   });
 
   it("is refused where there is none", async () => {
-    expectRefusal(await get("/v1/users/u/balance?as_of=now"), /"as_of" is not a field/);
+    expectRefusal(await get("/v1/users/u/balance?at=now"), /"at" is not a field/);
     expectRefusal(await post("/v1/consume?dry_run=true", CONSUME), /"dry_run" is not a field/);
     expectRefusal(await post("/v1/grants?dry_run=true", GRANT), /"dry_run" is not a field/);
   });

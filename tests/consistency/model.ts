@@ -1,30 +1,47 @@
-// The rules of Tollgate once more, as plainly as possible: no SQL, no counters of windows, times as
-// milliseconds. A call that is denied, or whose batch is, is undone by what it had booked.
+// The rules of Tollgate once more, as plainly as possible: no SQL, no counters, no state but a list of
+// transfers; times as milliseconds. A call that is denied, or whose batch is, is undone by forgetting the
+// transfers that it had booked.
 
 import {
   type Account,
   type Answer,
+  begunPeriods,
+  clocksAt,
+  counts,
   type Draw,
+  endOf,
   type Grant,
   type Hold,
-  limitsOf,
+  holdsOf,
+  limitsAt,
   limitState,
   nearest,
   notBefore,
   openHolds,
+  past,
   type Plan,
   type Project,
-  spendable,
+  quotaAt,
+  quotaOf,
+  type QuotaPeriod,
+  type Settings,
+  settingsAt,
+  sizeOf,
+  sourcesAt,
   stateAt,
   sum,
+  takenOf,
   total,
   type Transfer,
 } from "./model_account.ts";
+import { carriedOver, type Change, changed } from "./model_changes.ts";
 import { BLANK, type Consumption, decide, denied, Mistake, slice } from "./model_decision.ts";
+import { dueGrants, timesDue, withDue } from "./model_due.ts";
 
 export * from "./model_account.ts";
+export type { Change } from "./model_changes.ts";
 export { type Consumption, Mistake } from "./model_decision.ts";
-export { type Duration, type Period, windowStart } from "./model_time.ts";
+export { computedId, uuidBytes } from "./model_due.ts";
 
 /** When, and by which idempotency key. */
 interface Context {
@@ -32,17 +49,59 @@ interface Context {
   at: number;
 }
 
-export function newAccount(project: Project, plan: Plan, anchor: number): Account {
+export function newAccount(id: string, project: Project, plan: Plan, at: number): Account {
   return {
+    id,
     project,
-    plan,
-    payment: "active",
-    anchor,
+    createdAt: at,
+    settings: {
+      plan,
+      planSince: -Infinity,
+      next: null,
+      payment: "active",
+      quotaOpenUntil: null,
+      quotaOpenSince: -Infinity,
+      anchor: at,
+      timeZone: null,
+    },
+    recurring: [],
     grants: [],
-    periods: [],
-    holds: [],
     transfers: [],
     answers: [],
+    isPast: false,
+  };
+}
+
+/** Now, or as of an instant before the last transfer. */
+export function balance(present: Account, at: number) {
+  const isPast = at < notBefore(present, at);
+  const account = withDue(isPast ? past(present, at) : present, at);
+  const { plan, next, payment, quotaOpenUntil } = settingsAt(account, at);
+  const quota = quotaAt(account, at);
+  const { quotaLeft, grantsLeft, tokensHeld } = stateAt(account, at);
+  const taken = takenOf(account, at);
+  const quotaHeld = quota && heldOf(account, quota, at);
+  return {
+    plan: plan.name,
+    nextPlan: next && next.plan.name,
+    nextPlanAt: next && next.at,
+    payment,
+    quotaOpenUntil,
+    timeZone: clocksAt(account, at).timeZone,
+    tokensLeft: quotaLeft + grantsLeft,
+    tokensHeld,
+    tokensSettled: quotaLeft + grantsLeft + tokensHeld,
+    quotaAmount: quota && sizeOf(quota),
+    quotaUsed: quota && taken(quota) - quotaHeld!,
+    quotaHeld,
+    quotaLeft,
+    quotaResetsAt: quota && endOf(account, quota),
+    grantsLeft,
+    grants: account.grants
+      .filter((grant) => endOf(account, grant) > at && spentOf(account, grant) < grant.tokens)
+      .sort(inOrderOfUse)
+      .map((grant) => ({ grant, left: grant.tokens - taken(grant) })),
+    restrictions: limitsAt(account, at).map((limit) => limitState(account, limit, at)),
   };
 }
 
@@ -60,6 +119,7 @@ export function consumeBatch(
   items: (Consumption & { account: Account; requestId: string | null })[],
   { allOrNothing, at }: { allOrNothing: boolean; at: number },
 ): Answer[] {
+  for (const { account } of items) writeDue(account, notBefore(account, at));
   const before = new Map(items.map(({ account }) => [account, account.transfers.length]));
   const answers = items.map(({ account, ...item }): Answer => {
     try {
@@ -78,13 +138,95 @@ export function consumeBatch(
   });
 }
 
-export function grant(account: Account, call: { tokens: number; endsAt: number } & Context) {
-  const { tokens, endsAt } = call;
-  return once(account, call, ["grant", tokens, endsAt], (request) => {
-    const createdAt = request.at;
-    const grant: Grant = { kind: "grant", tokens, used: 0, endsAt, createdAt, refund: null };
-    account.grants.push(grant);
-    return book(account, { ...request, type: "grant", amount: tokens }, { grant });
+// Grants -----------------------------------------------------------------------------------------
+
+export function grant(
+  account: Account,
+  call:
+    & Pick<Grant, "tokens" | "endsAt" | "priority" | "tags">
+    & { effectiveAt: number | null }
+    & Context,
+): Answer {
+  const { tokens, effectiveAt, endsAt, priority, tags } = call;
+  return once(account, call, ["grant", tokens, effectiveAt, endsAt, priority, tags], (request) => {
+    const { at } = request;
+    if (endsAt <= Math.max(at, effectiveAt ?? at)) throw new Mistake("TG001");
+    return bookGrant(account, request, {
+      type: "bonus",
+      tokens,
+      effectiveAt: effectiveAt ?? at,
+      endsAt,
+      priority,
+      tags,
+    });
+  });
+}
+
+/** A grant that does not exist is null. */
+export function voidGrant(account: Account, grant: Grant | null, call: Context): Answer {
+  return once(account, call, ["void", grant && grant.number], (request) => {
+    if (!grant) throw new Mistake("TG016");
+    const hasEnded = endOf(account, grant) <= request.at;
+    if (hasEnded || spentOf(account, grant) === grant.tokens) throw new Mistake("TG017");
+    const voided = grant.tokens - takenOf(account, request.at)(grant);
+    return book(account, { ...request, type: "void", amount: 0 - voided, grant }, { voided });
+  });
+}
+
+/** Grants that are due are written down by any call that may write, each with a transfer. */
+function writeDue(account: Account, at: number) {
+  const due = dueGrants(account, at)
+    .toSorted((a, b) => a.effectiveAt - b.effectiveAt || (a.id < b.id ? -1 : 1));
+  const { timeZone } = clocksAt(account, at);
+  for (const recurring of account.recurring) {
+    recurring.settled = Math.max(recurring.settled, timesDue(recurring, timeZone, at));
+  }
+  for (const grant of due) {
+    bookGrant(account, { requestId: null, request: "", at }, grant);
+  }
+}
+
+function bookGrant(
+  account: Account,
+  request: Request,
+  terms:
+    & Partial<Grant>
+    & Pick<Grant, "type" | "tokens" | "effectiveAt" | "endsAt" | "priority" | "tags">,
+): Answer {
+  const grant = newGrant(account, request.at, terms);
+  return book(account, { ...request, type: "grant", amount: grant.tokens, grant }, { grant });
+}
+
+function newGrant(account: Account, at: number, terms: Parameters<typeof bookGrant>[2]): Grant {
+  const grant: Grant = {
+    kind: "grant",
+    id: "",
+    createdAt: at,
+    isDue: false,
+    ...terms,
+    number: account.transfers.length + 1,
+  };
+  account.grants.push(grant);
+  return grant;
+}
+
+// Changes of the account -------------------------------------------------------------------------
+
+export function change(account: Account, call: Change & Context): Answer {
+  const { plan, payment, when, policy, quotaOpenUntil, anchor, timeZone } = call;
+  const parameters = [plan?.name, payment, when, policy, quotaOpenUntil, anchor, timeZone];
+  return once(account, call, ["change", ...parameters], (request) => {
+    const { at } = request;
+    const before = settingsAt(account, at);
+    const after = changed(account, call, at);
+    const begins = after.plan === before.plan ? null : carriedOver(account, after, policy, at);
+    const entry = {
+      ...request,
+      type: "account_change",
+      change: { before, after },
+      begins,
+    } as const;
+    return book(account, entry, { settings: after });
   });
 }
 
@@ -105,43 +247,35 @@ export function hold(
         reason: "too_many_holds",
         shortfall: 0,
         retryAt: Math.min(...open.map(({ expiresAt }) => expiresAt)),
-        nearest: nearest(limitsOf(account, tag).map((limit) => limitState(account, limit, at))),
+        nearest: nearestOf(account, tag, at),
       });
     }
-    const hold: Hold = {
-      number: account.transfers.length + 1,
-      tokens,
-      tag,
-      draws: decision.draws,
-      createdAt: at,
-      expiresAt: at + ttl * 1000,
-      endedBy: null,
-    };
-    account.holds.push(hold);
-    begin(account, hold.draws);
-    return book(account, { ...request, type: "hold", tag, holdExpiresAt: hold.expiresAt }, {
-      sources: withLeft(account, hold.draws, at),
-      hold: { hold, state: "open", expiresAt: hold.expiresAt },
+    const aside = decision.draws;
+    const expiresAt = at + ttl * 1000;
+    const entry = { ...request, type: "hold", tag, aside, holdExpiresAt: expiresAt } as const;
+    const answer = book(account, entry);
+    const hold = holdsOf(account).at(-1)!;
+    return amend(account, answer, {
+      sources: withLeft(account, aside, at),
+      hold: { hold, state: "open", expiresAt },
     });
   });
 }
 
-/** A hold that does not exist is null. */
+/** Holds are named by their numbers; one that does not exist by null. */
 export function settle(
   account: Account,
-  hold: Hold | null,
+  number: number | null,
   call: { tokens: number; allowExcess: boolean } & Context,
 ): Answer {
-  if (!hold) throw new Mistake("TG011");
-  const { number, tag, createdAt } = hold;
   const { tokens, allowExcess } = call;
   return once(account, call, ["settle", number, tokens, allowExcess], (request) => {
-    requireOpen(hold, request.at);
+    const hold = requireOpen(account, number, request.at);
+    const { tag } = hold;
     const excess = Math.max(0, tokens - hold.tokens);
     if (excess > 0 && !allowExcess) throw new Mistake("TG013");
 
     const before = account.transfers.length;
-    hold.endedBy = before + 1;
     const draws = slice(hold.draws, 0, tokens - excess);
     const returned = hold.tokens - total(draws);
     const settled = book(account, {
@@ -149,8 +283,8 @@ export function settle(
       type: "consumption",
       tag,
       draws,
-      refersTo: number,
-      countedAt: createdAt,
+      refersTo: hold.number,
+      countedAt: hold.createdAt,
     }, { settlement: { returned, excess, excessNumber: null } });
     if (excess === 0) return settled;
 
@@ -163,40 +297,40 @@ export function settle(
       const retryAt = isTooLate ? null : charged.retryAt;
       return { ...charged, ...stateAt(account, request.at), retryAt };
     }
-    account.transfers[before + 1]!.refersTo = number;
-    return account.answers[before] = {
+    account.transfers[before + 1]!.refersTo = hold.number;
+    return amend(account, settled, {
       ...charged,
       sources: [...settled.sources, ...charged.sources],
       transferNumber: settled.transferNumber,
       settlement: { returned, excess, excessNumber: charged.transferNumber },
-    };
+    });
   });
 }
 
 export function extend(
   account: Account,
-  hold: Hold | null,
+  number: number | null,
   call: { ttl: number } & Context,
 ): Answer {
-  if (!hold) throw new Mistake("TG011");
-  return once(account, call, ["extend", hold.number, call.ttl], (request) => {
-    requireOpen(hold, request.at);
-    hold.expiresAt = Math.max(hold.expiresAt, request.at + call.ttl * 1000);
-    return bookStep(account, hold, { ...request, type: "extension" });
+  return once(account, call, ["extend", number, call.ttl], (request) => {
+    const hold = requireOpen(account, number, request.at);
+    const expiresAt = Math.max(hold.expiresAt, request.at + call.ttl * 1000);
+    return bookStep(account, hold, { ...request, type: "extension", holdExpiresAt: expiresAt });
   });
 }
 
-export function release(account: Account, hold: Hold | null, call: Context): Answer {
-  if (!hold) throw new Mistake("TG011");
-  return once(account, call, ["release", hold.number], (request) => {
-    requireOpen(hold, request.at);
-    hold.endedBy = account.transfers.length + 1;
-    return bookStep(account, hold, { ...request, type: "release" });
+export function release(account: Account, number: number | null, call: Context): Answer {
+  return once(account, call, ["release", number], (request) => {
+    const hold = requireOpen(account, number, request.at);
+    return bookStep(account, hold, { ...request, type: "release", holdExpiresAt: null });
   });
 }
 
-function requireOpen(hold: Hold, at: number) {
+function requireOpen(account: Account, number: number | null, at: number): Hold {
+  const hold = holdsOf(account).find((hold) => hold.number === number);
+  if (!hold) throw new Mistake("TG011");
   if (hold.endedBy !== null || hold.expiresAt <= at) throw new Mistake("TG012");
+  return hold;
 }
 
 // Refunds ----------------------------------------------------------------------------------------
@@ -223,20 +357,19 @@ export function refund(
     if (tokens === 0 || tokens > refundable) throw new Mistake("TG015");
 
     const returned = slice(paid.draws.toReversed(), refunded, refunded + tokens);
-    const lapsed = returned.filter(({ source }) => source.endsAt <= request.at);
+    const lapsed = returned.filter(({ source }) => endOf(account, source) <= request.at);
     const restored = returned.filter((draw) => !regrantLapsed || !lapsed.includes(draw));
     let regrant: Grant | null = null;
     if (regrantLapsed && lapsed.length > 0) {
       if (grantEndsAt <= request.at) throw new Mistake("TG001");
-      regrant = {
-        kind: "grant",
+      regrant = newGrant(account, request.at, {
+        type: "refund",
         tokens: total(lapsed),
-        used: 0,
+        effectiveAt: request.at,
         endsAt: grantEndsAt,
-        createdAt: request.at,
-        refund: account.transfers.length + 1,
-      };
-      account.grants.push(regrant);
+        priority: 50,
+        tags: null,
+      });
     }
     return book(account, {
       ...request,
@@ -246,6 +379,7 @@ export function refund(
       draws: restored.map(({ source, tokens }) => ({ source, tokens: -tokens })),
       refersTo: paid.number,
       countedAt: paid.countedAt,
+      grant: regrant,
     }, {
       grant: regrant,
       refund: {
@@ -272,22 +406,37 @@ function once(
   const request = JSON.stringify(parameters);
   const earlier = requestId !== null &&
     account.transfers.find((transfer) => transfer.requestId === requestId);
-  if (!earlier) return apply({ requestId, request, at: notBefore(account, at) });
-  if (earlier.request !== request) throw new Mistake("TG006");
-  return { ...account.answers[earlier.number - 1]!, replayed: true };
+  if (earlier) {
+    if (earlier.request !== request) throw new Mistake("TG006");
+    return { ...account.answers[earlier.number - 1]!, replayed: true };
+  }
+  const when = notBefore(account, at);
+  const before = account.transfers.length;
+  const settled = account.recurring.map((recurring) => recurring.settled);
+  try {
+    writeDue(account, when);
+    return apply({ requestId, request, at: when });
+  } catch (error) {
+    rollBack(account, before);
+    for (const [n, recurring] of account.recurring.entries()) recurring.settled = settled[n]!;
+    throw error;
+  }
 }
 
 function bookStep(
   account: Account,
   hold: Hold,
-  entry: Request & { type: "extension" | "release" },
+  entry: Request & { type: "extension" | "release"; holdExpiresAt: number | null },
 ): Answer {
-  const { number, tag, expiresAt } = hold;
-  const isOver = entry.type === "release";
-  const holdExpiresAt = isOver ? null : expiresAt;
-  return book(account, { ...entry, tag, refersTo: number, holdExpiresAt }, {
+  const { number, tag } = hold;
+  const answer = book(account, { ...entry, tag, refersTo: number });
+  return amend(account, answer, {
     sources: account.answers[number - 1]!.sources,
-    hold: { hold, state: isOver ? "released" : "open", expiresAt },
+    hold: {
+      hold,
+      state: entry.type === "release" ? "released" : "open",
+      expiresAt: entry.holdExpiresAt ?? hold.expiresAt,
+    },
   });
 }
 
@@ -297,27 +446,39 @@ function book(
   entry: Request & Pick<Transfer, "type"> & Partial<Transfer>,
   details: Partial<Answer> = {},
 ): Answer {
-  const { at, tag = null, draws = [] } = entry;
-  begin(account, draws);
-  for (const { source, tokens } of draws) source.used += tokens;
-  const transfer = {
+  const { at, type, tag = null, draws = [], aside = [], refersTo = null } = entry;
+  const period = [...draws, ...aside].map(({ source }) => source)
+    .find((source): source is QuotaPeriod => source.kind === "quota");
+  const isBegun = period && begunPeriods(account).includes(period);
+  const begins = entry.begins ?? (period && !isBegun ? period : null);
+  // Settlements and refunds are charged to what was drawn on before.
+  const isDrawnOn = begins || period && type !== "refund" && refersTo === null;
+  const transfer: Transfer = {
     number: account.transfers.length + 1,
     amount: 0 - total(draws),
     tag,
     countedAt: at,
     draws,
-    refersTo: null,
+    aside,
+    refersTo,
     holdExpiresAt: null,
-    ...stateAt(account, at),
+    grant: null,
+    change: null,
+    quotaAmount: isDrawnOn ? quotaOf((begins ?? period)!.plan)!.amount : null,
+    quotaLeft: 0,
+    grantsLeft: 0,
+    tokensHeld: 0,
     ...entry,
+    begins,
   };
   account.transfers.push(transfer);
+  Object.assign(transfer, stateAt(account, at));
   const answer: Answer = {
     ...BLANK,
     ...stateAt(account, at),
     success: true,
     sources: withLeft(account, draws, at),
-    nearest: nearest(limitsOf(account, tag).map((limit) => limitState(account, limit, at))),
+    nearest: nearestOf(account, tag, at),
     transferNumber: transfer.number,
     at,
     ...details,
@@ -326,27 +487,37 @@ function book(
   return answer;
 }
 
+function amend(account: Account, answer: Answer, details: Partial<Answer>): Answer {
+  return account.answers[answer.transferNumber! - 1] = { ...answer, ...details };
+}
+
+function nearestOf(account: Account, tag: string | null, at: number) {
+  const limits = limitsAt(account, at).filter((limit) => counts(limit, tag));
+  return nearest(limits.map((limit) => limitState(account, limit, at)));
+}
+
 function withLeft(account: Account, draws: Draw[], at: number): Answer["sources"] {
   const { quotaLeft } = stateAt(account, at);
+  const taken = takenOf(account, at);
   return draws.map(({ source, tokens }) => {
-    const left = source.kind === "grant" ? spendable(account, source, at) : quotaLeft;
-    return { source, tokens: Math.abs(tokens), left: source.endsAt <= at ? 0 : left };
+    const left = source.kind === "grant" ? source.tokens - taken(source) : quotaLeft;
+    return { source, tokens: Math.abs(tokens), left: endOf(account, source) <= at ? 0 : left };
   });
 }
 
-/** The quota periods that are drawn on for the first time. */
-function begin(account: Account, draws: Draw[]) {
-  for (const { source } of draws) {
-    if (source.kind === "quota" && !account.periods.includes(source)) account.periods.push(source);
-  }
+function heldOf(account: Account, source: Draw["source"], at: number): number {
+  const draws = openHolds(account, at).flatMap((hold) => hold.draws);
+  return total(draws.filter((draw) => draw.source === source));
+}
+
+function spentOf({ transfers }: Account, source: Draw["source"]): number {
+  const draws = transfers.flatMap(({ draws }) => draws);
+  return total(draws.filter((draw) => draw.source === source));
 }
 
 /** As if the transfers after the first so many had not been. */
 function rollBack(account: Account, length: number) {
-  for (const { number, draws } of account.transfers.splice(length)) {
-    for (const { source, tokens } of draws) source.used -= tokens;
-    for (const hold of account.holds) if (hold.endedBy === number) hold.endedBy = null;
-  }
+  account.transfers.length = length;
   account.answers.length = length;
-  account.periods = account.periods.filter(({ begunBy }) => begunBy <= length);
+  account.grants = account.grants.filter(({ number }) => number <= length);
 }

@@ -1,50 +1,108 @@
-// A user's account, and what it comes to at an instant: nothing here changes it. What the kernel
-// counts in windows is summed here from the transfers.
+// A user's account, and what it comes to at an instant: nothing here changes it. All is recomputed from
+// the user's transfers, so that an account of the past is one with fewer of them.
 
-import { type Duration, type Period, periodStart, windowStart } from "./model_time.ts";
+import type {
+  Duration,
+  LimitState as LimitRow,
+  PaymentStatus,
+  Period,
+} from "../support/project.ts";
+import {
+  type Clocks,
+  elapsed,
+  periodAt,
+  QUARTER,
+  quarterOf,
+  type Span,
+  windowAt,
+} from "./model_time.ts";
 
-export interface Project {
-  /** Of its clocks from UTC, in milliseconds. */
-  offset: number;
+export interface Project extends Clocks {
+  graceDays: number;
   tags: string[];
 }
 
 export interface Plan {
+  name: string;
   type: "subscription" | "pay_as_you_go";
-  quota: { amount: number; period: Period } | null;
+  quota: Quota | null;
   restrictions: Restriction[];
 }
 
+export interface Quota {
+  id: string;
+  amount: number;
+  period: Period;
+  countedFrom: "billing_anchor" | "calendar";
+  rollover: { maxTokens: number; periods: number } | null;
+}
+
 export interface Restriction {
-  tag: string | null;
+  /** Null: all tokens. */
+  tags: string[] | null;
+  /** Whether it was given as one tag, not as a list. */
+  isOfOneTag: boolean;
   maxTokens: number;
   duration: Duration;
+  window: "calendar" | "rolling";
+  /** Between these it is in force. */
+  startsAt: number;
+  endsAt: number;
 }
 
 export interface Grant {
   kind: "grant";
+  /** Filled once the database has told it, or computed. */
+  id: string;
+  type: "bonus" | "refund" | "rollover";
   tokens: number;
-  used: number;
+  effectiveAt: number;
   /** Infinity: never. */
   endsAt: number;
+  priority: number;
+  tags: string[] | null;
   createdAt: number;
-  /** The number of the refund that made it. */
-  refund: number | null;
+  /** Of the transfer that made it. */
+  number: number;
+  /** Whether it is an occurrence of a recurring grant, or a rollover. */
+  isDue: boolean;
 }
 
-export interface QuotaPeriod {
+export interface RecurringGrant {
+  id: string;
+  tokens: number;
+  every: Period;
+  startsAt: number;
+  endsAt: number;
+  validFor: Period | null;
+  priority: number;
+  /** So many times have come due before a call that would have written them down. */
+  settled: number;
+}
+
+export interface QuotaPeriod extends Span {
   kind: "quota";
   plan: Plan;
-  start: number;
-  endsAt: number;
-  used: number;
-  /** The number of the transfer that first drew on it. */
-  begunBy: number;
+  /** Null: the quota's. */
+  fixedSize: number | null;
 }
 
 export interface Draw {
   source: Grant | QuotaPeriod;
   tokens: number;
+}
+
+/** What a change of the account changes. */
+export interface Settings {
+  plan: Plan;
+  planSince: number;
+  next: { plan: Plan; at: number } | null;
+  payment: PaymentStatus;
+  quotaOpenUntil: number | null;
+  quotaOpenSince: number;
+  anchor: number;
+  /** Null: the project's. */
+  timeZone: string | null;
 }
 
 export interface Hold {
@@ -59,7 +117,15 @@ export interface Hold {
 }
 
 export interface Transfer {
-  type: "grant" | "consumption" | "hold" | "extension" | "release" | "refund";
+  type:
+    | "grant"
+    | "consumption"
+    | "hold"
+    | "extension"
+    | "release"
+    | "refund"
+    | "void"
+    | "account_change";
   number: number;
   amount: number;
   tag: string | null;
@@ -68,9 +134,18 @@ export interface Transfer {
   countedAt: number;
   /** From the sources; negative where tokens were given back. */
   draws: Draw[];
+  /** What a hold sets aside. */
+  aside: Draw[];
   /** The number of the hold or of the consumption that it is about. */
   refersTo: number | null;
   holdExpiresAt: number | null;
+  /** That it made or voided. */
+  grant: Grant | null;
+  change: { before: Settings; after: Settings } | null;
+  /** The period that it was the first to draw on, or that a change of plan began. */
+  begins: QuotaPeriod | null;
+  /** Of the plan's quota, by then. */
+  quotaAmount: number | null;
   /** These three are of the account after it. */
   quotaLeft: number;
   grantsLeft: number;
@@ -81,28 +156,20 @@ export interface Transfer {
 }
 
 export interface Account {
+  id: string;
   project: Project;
-  plan: Plan;
-  payment: "active" | "past_due" | "canceled";
-  anchor: number;
-  /** All of these in the order of their beginning. */
+  createdAt: number;
+  /** Before any change. */
+  settings: Settings;
+  recurring: RecurringGrant[];
   grants: Grant[];
-  periods: QuotaPeriod[];
-  holds: Hold[];
   transfers: Transfer[];
   /** Each transfer's. */
   answers: Answer[];
+  isPast: boolean;
 }
 
-export interface LimitState {
-  tag: string | null;
-  max_tokens: number;
-  duration: Duration;
-  used: number;
-  held: number;
-  left: number;
-  resets_at: number;
-}
+export type LimitState = Omit<LimitRow, "resets_at"> & { resets_at: number };
 
 /** What a caller is told. */
 export interface Answer {
@@ -131,6 +198,10 @@ export interface Answer {
   replayed: boolean;
   /** That was made. */
   grant: Grant | null;
+  /** Of a void. */
+  voided: number;
+  /** Of a change: the account after it. */
+  settings: Settings | null;
   /** Of a step of a hold. */
   hold: { hold: Hold; state: "open" | "released"; expiresAt: number } | null;
   /** Of a settlement. */
@@ -144,24 +215,7 @@ export interface Answer {
   } | null;
 }
 
-export function balance(account: Account, now: number) {
-  const at = notBefore(account, now);
-  const quota = quotaAt(account, at);
-  const { quotaLeft, grantsLeft, tokensHeld } = stateAt(account, at);
-  return {
-    tokensLeft: quotaLeft + grantsLeft,
-    tokensHeld,
-    tokensSettled: quotaLeft + grantsLeft + tokensHeld,
-    quotaAmount: quota && account.plan.quota!.amount,
-    quotaUsed: quota && quota.used,
-    quotaHeld: quota && setAside(account, quota, at),
-    quotaLeft,
-    quotaResetsAt: quota && quota.endsAt,
-    grantsLeft,
-    restrictions: account.plan.restrictions.map((limit) => limitState(account, limit, at)),
-  };
-}
-
+/** What can be spent and is set aside; grants that are due must be among the account's. */
 export function stateAt(account: Account, at: number) {
   const sources = sourcesAt(account, at);
   return {
@@ -176,46 +230,151 @@ export function notBefore(account: Account, at: number): number {
   return Math.max(at, account.transfers.at(-1)?.at ?? -Infinity);
 }
 
+/** As it was at an instant, but for what is changed by hand without a trace. */
+export function past(account: Account, at: number): Account {
+  const transfers = account.transfers.filter((transfer) => transfer.at <= at);
+  // What was due counted, written down or not.
+  const grants = account.grants.filter(({ number, isDue, effectiveAt }) =>
+    number <= transfers.length || isDue && effectiveAt <= at
+  );
+  return { ...account, transfers, grants, isPast: true };
+}
+
+export function settingsAt(account: Account, at: number): Settings {
+  const settings = account.transfers.findLast(({ change }) => change)?.change!.after ??
+    account.settings;
+  const { next } = settings;
+  if (!next || next.at > at) return settings;
+  return { ...settings, plan: next.plan, planSince: next.at, next: null };
+}
+
+export function clocksAt({ project, ...account }: Account, at: number): Clocks {
+  const { timeZone } = settingsAt({ project, ...account }, at);
+  return { timeZone: timeZone ?? project.timeZone, weekStart: project.weekStart };
+}
+
 // Sources ----------------------------------------------------------------------------------------
 
-/** What can be spent, in the order of use: quota, then grants by expiry, then creation. */
-export function sourcesAt(account: Account, at: number): Draw[] {
+/** What can be spent, in the order of use: quota, then grants by priority, expiry, creation. */
+export function sourcesAt(
+  account: Account,
+  at: number,
+  settings = settingsAt(account, at),
+): Draw[] {
   const quota = quotaAt(account, at);
   const grants = account.grants
-    .filter(({ tokens, used, endsAt }) => used < tokens && endsAt > at)
-    .sort((a, b) => a.endsAt === b.endsAt ? a.createdAt - b.createdAt : a.endsAt - b.endsAt);
+    .filter((grant) => grant.effectiveAt <= at && endOf(account, grant) > at)
+    .sort(inOrderOfUse);
+  const taken = takenOf(account, at);
+  const left = (source: Draw["source"]) =>
+    source.kind === "grant"
+      ? source.tokens - taken(source)
+      : isOpen(settings, at)
+      ? Math.max(0, sizeOf(source) - taken(source))
+      : 0;
   return [...(quota ? [quota] : []), ...grants]
-    .map((source) => ({ source, tokens: spendable(account, source, at) }))
+    .map((source) => ({ source, tokens: left(source) }))
     .filter(({ tokens }) => tokens > 0);
 }
 
-/** Of the quota of the current plan, or of a grant. */
-export function spendable(account: Account, source: Draw["source"], at: number): number {
-  if (source.endsAt <= at) return 0;
-  const rest = -source.used - setAside(account, source, at);
-  if (source.kind === "grant") return source.tokens + rest;
-  return account.payment === "active" ? Math.max(0, account.plan.quota!.amount + rest) : 0;
+export function canPayFor(tag: string | null) {
+  return ({ source }: Draw) =>
+    source.kind === "quota" || !source.tags || tag !== null && source.tags.includes(tag);
 }
 
-export function quotaAt({ plan, anchor, periods, project, transfers }: Account, at: number) {
-  if (plan.type !== "subscription" || !plan.quota) return null;
-  const latest = periods.findLast((period) => period.plan === plan);
+export function inOrderOfUse(a: Grant, b: Grant): number {
+  if (a.priority !== b.priority) return a.priority - b.priority;
+  if (a.endsAt !== b.endsAt) return a.endsAt - b.endsAt;
+  if (a.createdAt !== b.createdAt) return a.createdAt - b.createdAt;
+  return a.id < b.id ? -1 : 1;
+}
+
+/** What was spent of sources, or is set aside. */
+export function takenOf(account: Account, at: number) {
+  const draws = [account.transfers, openHolds(account, at)].flat().flatMap(({ draws }) => draws);
+  return (source: Draw["source"]) => total(draws.filter((draw) => draw.source === source));
+}
+
+/** When a source can be spent no more. */
+export function endOf({ transfers }: Account, source: Draw["source"]): number {
+  if (source.kind === "grant") {
+    const end = transfers.find(({ type, grant }) => type === "void" && grant === source);
+    return end ? end.at : source.endsAt;
+  }
+  // A change of plan ends the periods of both, once they have begun.
+  const begun = transfers.findIndex(({ begins }) => begins === source);
+  const end = transfers.find(({ number, change, at }) =>
+    begun >= 0 && number > begun + 1 && change && change.before.plan !== change.after.plan &&
+    at < source.end && [change.before.plan, change.after.plan].includes(source.plan)
+  );
+  return end ? end.at : source.end;
+}
+
+/** Whether payment lets the quota be spent. */
+export function isOpen({ payment, quotaOpenUntil }: Settings, at: number): boolean {
+  if (payment === "active") return true;
+  if (payment === "paused") return false;
+  if (quotaOpenUntil === null) return payment === "trial";
+  return at < quotaOpenUntil;
+}
+
+export function quotaOf({ type, quota }: Plan): Quota | null {
+  return type === "subscription" ? quota : null;
+}
+
+export function sizeOf({ plan, fixedSize }: QuotaPeriod): number {
+  return fixedSize ?? quotaOf(plan)!.amount;
+}
+
+/** That of the current plan. */
+export function quotaAt(account: Account, at: number): QuotaPeriod | null {
+  const { plan, anchor } = settingsAt(account, at);
+  const quota = quotaOf(plan);
+  if (!quota) return null;
   // A period once begun runs to its end, whatever becomes of the plan's period meanwhile.
-  if (latest && at < latest.endsAt) return latest;
-  const start = periodStart(anchor, plan.quota.period, at, project.offset, 0);
-  const period: QuotaPeriod = {
-    kind: "quota",
-    plan,
-    start: Math.max(start, latest?.endsAt ?? -Infinity),
-    endsAt: periodStart(anchor, plan.quota.period, at, project.offset, 1),
-    used: 0,
-    begunBy: transfers.length + 1,
-  };
-  return period;
+  const latest = begunPeriods(account).findLast((period) => period.plan === plan);
+  const latestEnd = latest ? endOf(account, latest) : -Infinity;
+  if (latest && at < latestEnd) return latest;
+  const { start, end } = quotaPeriodAt(quota, anchor, clocksAt(account, at), at);
+  return { kind: "quota", plan, start: Math.max(start, latestEnd), end, fixedSize: null };
+}
+
+export function quotaPeriodAt(quota: Quota, anchor: number, clocks: Clocks, at: number): Span {
+  return quota.countedFrom === "calendar"
+    ? windowAt(quota.period, clocks, at)
+    : periodAt(anchor, quota.period, clocks.timeZone, at);
+}
+
+export function begunPeriods({ transfers }: Account): QuotaPeriod[] {
+  return transfers.flatMap(({ begins }) => begins ?? []);
+}
+
+export function holdsOf({ transfers }: Account): Hold[] {
+  const holds = new Map<number, Hold>();
+  for (const transfer of transfers) {
+    const { type, number, tag, at, aside, refersTo, holdExpiresAt } = transfer;
+    if (type === "hold") {
+      holds.set(number, {
+        number,
+        tokens: total(aside),
+        tag,
+        draws: aside,
+        createdAt: at,
+        expiresAt: holdExpiresAt!,
+        endedBy: null,
+      });
+    }
+    const hold = holds.get(refersTo!);
+    if (!hold) continue;
+    if (type === "extension") hold.expiresAt = holdExpiresAt!;
+    // What exceeded the hold comes after what settled it.
+    else hold.endedBy ??= number;
+  }
+  return [...holds.values()];
 }
 
 export function openHolds(account: Account, at: number): Hold[] {
-  return account.holds.filter(({ endedBy, expiresAt }) => endedBy === null && expiresAt > at);
+  return holdsOf(account).filter(({ endedBy, expiresAt }) => endedBy === null && expiresAt > at);
 }
 
 export function holdState({ transfers }: Account, { endedBy, expiresAt }: Hold, at: number) {
@@ -223,43 +382,51 @@ export function holdState({ transfers }: Account, { endedBy, expiresAt }: Hold, 
   return transfers[endedBy - 1]!.type === "release" ? "released" : "settled";
 }
 
-function setAside(account: Account, source: Draw["source"], at: number): number {
-  const draws = openHolds(account, at).flatMap((hold) => hold.draws);
-  return total(draws.filter((draw) => draw.source === source));
-}
-
 // Restrictions -----------------------------------------------------------------------------------
 
-/** Those that a call with this tag is subject to. */
-export function limitsOf(account: Account, tag: string | null): Restriction[] {
-  return account.plan.restrictions.filter((limit) => limit.tag === null || limit.tag === tag);
+/** Those in force. */
+export function limitsAt(account: Account, at: number): Restriction[] {
+  return settingsAt(account, at).plan.restrictions.filter(({ startsAt, endsAt }) =>
+    startsAt <= at && at < endsAt
+  );
+}
+
+export function counts({ tags }: Restriction, tag: string | null): boolean {
+  return !tags || tag !== null && tags.includes(tag);
 }
 
 export function limitState(account: Account, limit: Restriction, at: number): LimitState {
-  const { offset } = account.project;
-  const start = windowStart(limit.duration, at, offset, 0);
-  const counts = ({ tag }: { tag: string | null }) => limit.tag === null || limit.tag === tag;
-  let used = 0;
-  for (let n = account.transfers.length - 1; n >= 0; n--) {
-    const transfer = account.transfers[n]!;
-    if (transfer.at < start) break;
-    if (transfer.type !== "consumption" && transfer.type !== "refund") continue;
-    if (counts(transfer) && transfer.countedAt >= start) used -= transfer.amount;
-  }
+  const { tags, isOfOneTag, maxTokens, duration, window } = limit;
+  const span = window === "calendar"
+    ? windowAt(duration, clocksAt(account, at), at)
+    : { start: quarterOf(at - elapsed(duration)), end: rollsOffAt(limit, at) };
+  const used = -sum(
+    account.transfers
+      .filter(({ type }) => type === "consumption" || type === "refund")
+      .filter(({ tag, countedAt }) => counts(limit, tag) && countedAt >= span.start)
+      .map(({ amount }) => amount),
+  );
   const held = sum(
     openHolds(account, at)
-      .filter((hold) => counts(hold) && hold.createdAt >= start)
+      .filter(({ tag, createdAt }) => counts(limit, tag) && createdAt >= span.start)
       .map(({ tokens }) => tokens),
   );
   return {
-    tag: limit.tag,
-    max_tokens: limit.maxTokens,
-    duration: limit.duration,
-    used,
+    tag: isOfOneTag ? tags![0]! : null,
+    tags,
+    max_tokens: maxTokens,
+    duration,
+    window,
+    used: used + 0,
     held,
-    left: Math.max(0, limit.maxTokens - used - held),
-    resets_at: windowStart(limit.duration, at, offset, 1),
+    left: Math.max(0, maxTokens - used - held),
+    resets_at: span.end,
   };
+}
+
+/** When tokens used at an instant no longer count in a rolling window. */
+export function rollsOffAt({ duration }: Restriction, usedAt: number): number {
+  return quarterOf(usedAt) + QUARTER + elapsed(duration);
 }
 
 export function nearest(limits: LimitState[]): LimitState[] | null {

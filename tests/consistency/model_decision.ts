@@ -3,12 +3,17 @@
 import {
   type Account,
   type Answer,
+  canPayFor,
+  counts,
   type Draw,
-  limitsOf,
+  endOf,
+  limitsAt,
   limitState,
   nearest,
   openHolds,
   quotaAt,
+  rollsOffAt,
+  settingsAt,
   sourcesAt,
   stateAt,
   total,
@@ -34,26 +39,31 @@ export function decide(
   at: number,
 ): { draws: Draw[] } | { denial: Answer } {
   if (tag !== null && !account.project.tags.includes(tag)) throw new Mistake("TG005");
-  const sources = sourcesAt(account, at);
+  const sources = sourcesAt(account, at).filter(canPayFor(tag));
   const available = total(sources);
-  const limits = limitsOf(account, tag).map((limit) => {
+  const holds = openHolds(account, at);
+  const expiries = holds.map(({ expiresAt }) => expiresAt);
+  const limits = limitsAt(account, at).filter((limit) => counts(limit, tag)).map((limit) => {
     const roomAt = (instant: number) => {
+      if (instant >= limit.endsAt) return Infinity;
       const { max_tokens, used, held } = limitState(account, limit, instant);
       return max_tokens - used - held;
     };
-    return { roomAt, state: limitState(account, limit, at) };
+    return { limit, roomAt, state: limitState(account, limit, at) };
   });
   const room = Math.min(available, ...limits.map(({ roomAt }) => roomAt(at)));
   const wanted = mode === "up_to" ? Math.max(1, Math.min(tokens, room)) : tokens;
-  const expiries = openHolds(account, at).map(({ expiresAt }) => expiresAt);
 
   const exceeded = limits
     .filter(({ roomAt }) => roomAt(at) < wanted)
-    .map(({ roomAt, state }) => {
-      const canEver = wanted <= state.max_tokens;
-      const instants = [...expiries, state.resets_at];
-      const freesAt = canEver ? earliest(instants, (then) => roomAt(then) >= wanted)! : Infinity;
-      return { freesAt, state };
+    .map(({ limit, roomAt, state }) => {
+      const rollOffs = limit.window === "rolling"
+        ? account.transfers.map(({ countedAt }) => rollsOffAt(limit, countedAt))
+        : [];
+      const instants = wanted > limit.maxTokens
+        ? [limit.endsAt]
+        : [...expiries, ...rollOffs, state.resets_at, limit.endsAt].filter((then) => then > at);
+      return { freesAt: earliest(instants, (then) => roomAt(then) >= wanted)!, state };
     });
   if (exceeded.length > 0) {
     const last = Math.max(...exceeded.map(({ freesAt }) => freesAt));
@@ -70,11 +80,23 @@ export function decide(
     };
   }
   if (available < wanted) {
-    const availableAt = (then: number) => total(sourcesAt(account, then));
-    const paid = { ...account, payment: "active" as const };
-    const isClosed = account.payment !== "active" && total(sourcesAt(paid, at)) >= wanted;
+    const settings = settingsAt(account, at);
+    const paid = sourcesAt(account, at, { ...settings, payment: "active" });
+    const isClosed = total(paid.filter(canPayFor(tag))) >= wanted;
+    const availableAt = (then: number) =>
+      total(
+        sourcesAt(account, then).filter(canPayFor(tag))
+          // What the next plan gives is its own affair.
+          .filter(({ source }) =>
+            source.kind === "grant" || then < (settings.next?.at ?? Infinity)
+          ),
+      );
     const quota = quotaAt(account, at);
-    const instants = [...expiries, ...(quota ? [quota.endsAt] : [])];
+    const instants = [
+      ...expiries,
+      ...(quota ? [endOf(account, quota)] : []),
+      ...account.grants.map(({ effectiveAt }) => effectiveAt),
+    ].filter((then) => then > at);
     return {
       denial: denied(account, at, {
         reason: isClosed ? "payment_inactive" : "insufficient_tokens",
@@ -109,6 +131,8 @@ export const BLANK: Answer = {
   transferNumber: null,
   replayed: false,
   grant: null,
+  voided: 0,
+  settings: null,
   hold: null,
   settlement: null,
   refund: null,

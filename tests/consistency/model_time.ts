@@ -1,52 +1,112 @@
-// Windows and quota periods, for clocks that are a fixed offset from UTC.
+// Windows and periods by the clocks of any zone, as Temporal has them.
 
-export type Duration = "1 hour" | "1 day" | "1 week" | "1 month";
-export type Period = "1 day" | "1 week" | "1 month" | "1 year";
+import { Temporal } from "temporal-polyfill";
+import type { Duration, Period } from "../support/project.ts";
 
-const HOUR = 3_600_000;
-const DAY = 24 * HOUR;
-
-/** Where the window that `at` lies in begins (0), or the next one (1). */
-export function windowStart(duration: Duration, at: number, offset: number, next: 0 | 1): number {
-  const local = new Date(at + offset);
-  const hour = Math.floor(local.getTime() / HOUR);
-  const day = Math.floor(local.getTime() / DAY);
-  const monday = day - (local.getUTCDay() + 6) % 7;
-  const starts = {
-    "1 hour": (hour + next) * HOUR,
-    "1 day": (day + next) * DAY,
-    "1 week": (monday + 7 * next) * DAY,
-    "1 month": Date.UTC(local.getUTCFullYear(), local.getUTCMonth() + next),
-  };
-  return starts[duration] - offset;
+export interface Clocks {
+  timeZone: string;
+  /** 1 for Monday to 7 for Sunday. */
+  weekStart: number;
 }
 
-/** Where the quota period that `at` lies in begins (0), or the next one (1). */
-export function periodStart(
-  anchor: number,
-  period: Period,
+/** The end is the first instant after it. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+export const QUARTER = HOUR / 4;
+
+/** The first instant of the quarter of an hour. */
+export function quarterOf(at: number): number {
+  return Math.floor(at / QUARTER) * QUARTER;
+}
+
+/** In elapsed time, of a length that has one. */
+export function elapsed(length: Duration): number {
+  const { hours, days } = partsOf(length);
+  return hours * HOUR + days * DAY;
+}
+
+/** The calendar window that an instant lies in. */
+export function windowAt(
+  length: Duration | Period,
+  { timeZone, weekStart }: Clocks,
   at: number,
-  offset: number,
-  next: 0 | 1,
-): number {
-  const nth = (count: number) => {
-    if (period === "1 day") return anchor + count * DAY;
-    if (period === "1 week") return anchor + count * 7 * DAY;
-    return addMonths(anchor + offset, period === "1 month" ? count : 12 * count) - offset;
-  };
-  const longest = { "1 day": 1, "1 week": 7, "1 month": 31, "1 year": 366 }[period] * DAY;
-  let count = Math.floor((at - anchor) / longest);
-  while (nth(count + 1) <= at) count++;
-  while (nth(count) > at) count--;
-  return nth(count + next);
+): Span {
+  const parts = partsOf(length);
+  if (parts.hours === 1) return hourAt(timeZone, at);
+  const isWeeks = parts.days > 0 && parts.days % 7 === 0;
+  const origin = new Temporal.PlainDateTime(2001, 1, 1).add({ days: isWeeks ? weekStart - 1 : 0 });
+  return spanAt(parts, at, (n) => firstInstant(origin.add(times(parts, n)), timeZone));
 }
 
-/** A day that the month lacks becomes its last one. */
-function addMonths(local: number, months: number): number {
-  const date = new Date(local);
-  const day = date.getUTCDate();
-  date.setUTCDate(1);
-  date.setUTCMonth(date.getUTCMonth() + months);
-  const lastDay = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate();
-  return date.setUTCDate(Math.min(day, lastDay));
+/** When the period with a number begins; number 0 does at the anchor. */
+export function periodStart(anchor: number, length: Period, timeZone: string, n: number): number {
+  const parts = partsOf(length);
+  if (parts.hours > 0) return anchor + n * parts.hours * HOUR;
+  const local = localAt(anchor, timeZone).add(times(parts, n));
+  return local.toZonedDateTime(timeZone).epochMilliseconds;
+}
+
+/** The period that an instant lies in. */
+export function periodAt(anchor: number, length: Period, timeZone: string, at: number): Span {
+  return spanAt(partsOf(length), at, (n) => periodStart(anchor, length, timeZone, n));
+}
+
+function partsOf(length: Duration | Period) {
+  const [count, unit] = length.split(" ") as [string, string];
+  const of = (name: string) => unit.startsWith(name) ? Number(count) : 0;
+  return {
+    hours: of("hour"),
+    days: of("day") + 7 * of("week"),
+    months: of("month") + 12 * of("year"),
+  };
+}
+
+type Parts = ReturnType<typeof partsOf>;
+
+function times({ hours, days, months }: Parts, n: number): Parts {
+  return { hours: n * hours, days: n * days, months: n * months };
+}
+
+function spanAt({ hours, days, months }: Parts, at: number, start: (n: number) => number): Span {
+  let n = Math.floor((at - start(0)) / (hours * HOUR + days * DAY + months * 30.4 * DAY));
+  while (start(n) > at) n--;
+  while (start(n + 1) <= at) n++;
+  return { start: start(n), end: start(n + 1) };
+}
+
+/** An hour begins on the hour and has 60 minutes, unless clocks are changed by a part of an hour. */
+function hourAt(timeZone: string, at: number): Span {
+  const offset = offsetAt(at, timeZone);
+  const hour = (instant: number) => Math.floor((instant + offset) / HOUR);
+  const isSame = (other: number) =>
+    (offsetAt(other, timeZone) - offset) % HOUR === 0 && hour(other) === hour(at);
+  let start = quarterOf(at);
+  let end = start + QUARTER;
+  while (isSame(start - 1)) start -= QUARTER;
+  while (isSame(end)) end += QUARTER;
+  return { start, end };
+}
+
+/** The first instant at which clocks show a time, or a later one where they skip it. */
+function firstInstant(local: Temporal.PlainDateTime, timeZone: string): number {
+  const shown = local.toZonedDateTime(timeZone);
+  const isSkipped = !shown.toPlainDateTime().equals(local);
+  return (isSkipped ? shown.getTimeZoneTransition("previous")! : shown).epochMilliseconds;
+}
+
+function localAt(at: number, timeZone: string): Temporal.PlainDateTime {
+  return zonedAt(at, timeZone).toPlainDateTime();
+}
+
+function offsetAt(at: number, timeZone: string): number {
+  return zonedAt(at, timeZone).offsetNanoseconds / 1e6;
+}
+
+function zonedAt(at: number, timeZone: string): Temporal.ZonedDateTime {
+  return Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timeZone);
 }

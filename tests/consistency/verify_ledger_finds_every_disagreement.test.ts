@@ -4,10 +4,20 @@ import { Project } from "../support/project.ts";
 
 const { sql } = useDatabase();
 
-/** One user with two grants, of which the first is spent, one tag, and two quota periods. */
+let project: Project;
+
+/** One user with two grants, of which the first is spent, one tag, two quota periods, and three restrictions. */
 beforeAll(async () => {
-  const project = await Project.create(sql);
-  await project.plan({ quota: 10, period: "1 day" });
+  project = await Project.create(sql);
+  await project.plan({
+    quota: 10,
+    period: "1 day",
+    restrictions: [
+      { maxTokens: 1000, duration: "1 week" },
+      { tag: "GPT-4", maxTokens: 1000, duration: "5 hours", window: "rolling" },
+      { tags: ["GPT-4", "GPT-5"], maxTokens: 1000, duration: "2 months" },
+    ],
+  });
   const user = await project.user("ada", { billingAnchor: "2030-01-01T00:00:00Z" });
   await user.grant(5, { at: "2030-01-15T10:00:00Z", expiresAt: "2031-01-01T00:00:00Z" });
   await user.grant(5, { at: "2030-01-15T10:01:00Z" });
@@ -15,26 +25,20 @@ beforeAll(async () => {
   await user.consume(4, { at: "2030-01-16T10:03:00Z" });
 });
 
-/** What verify_ledger() answers after an edit that no trigger stops. */
-async function disagreementsAfter(edit: (sql: TestSql) => PromiseLike<unknown>) {
+type Prepare = (sql: TestSql) => Promise<void>;
+
+/** What verify_ledger() answers after an edit that no trigger stops; what came before is undone as well. */
+async function disagreementsAfter(edit: string, prepare?: Prepare) {
   const connection = await sql.reserve();
   try {
     await connection`begin`;
-    for (
-      const table of [
-        "tracked_users",
-        "user_token_grants",
-        "user_token_grants_consume",
-        "user_quota_usage",
-        "token_transfers",
-        "user_usage",
-        "user_tag_usage",
-        "token_holds",
-      ]
-    ) {
-      await connection`alter table ${connection(table)} disable trigger user`;
+    await prepare?.(connection);
+    const tables = await connection<{ name: string }[]>`
+      select tablename as name from pg_tables where schemaname = 'public'`;
+    for (const { name } of tables) {
+      await connection`alter table ${connection(name)} disable trigger user`;
     }
-    await edit(connection);
+    await connection.unsafe(edit);
     return await connection<{ disagreement: string }[]>`
       select distinct disagreement, row_key, expected, found from verify_ledger()
       order by disagreement, row_key`;
@@ -44,18 +48,24 @@ async function disagreementsAfter(edit: (sql: TestSql) => PromiseLike<unknown>) 
   }
 }
 
-async function namesAfter(edit: (sql: TestSql) => PromiseLike<unknown>) {
-  return (await disagreementsAfter(edit)).map(({ disagreement }) => disagreement);
-}
+/** What the edit is, the edit, the names of what is found. */
+type Case = [string, string, string[]];
 
-test("nothing disagrees before an edit", async () => {
-  expect(await disagreementsAfter((sql) => sql`select`)).toEqual([]);
-});
+function testEach(cases: Case[], prepare?: Prepare) {
+  test("nothing disagrees before an edit", async () => {
+    expect(await disagreementsAfter("select", prepare)).toEqual([]);
+  });
+
+  test.each(cases)("%s", async (_, edit, names) => {
+    const found = await disagreementsAfter(edit, prepare);
+    expect([...new Set(found.map(({ disagreement }) => disagreement))]).toEqual(names);
+  });
+}
 
 test("a row says which, what it should be and what it is", async () => {
   expect(
-    await disagreementsAfter((sql) =>
-      sql`update user_token_grants set tokens_used = 3 where tokens_used = 2`
+    await disagreementsAfter(
+      "update user_token_grants set tokens_used = 3 where tokens_used = 2",
     ),
   ).toEqual([{
     disagreement: "tokens used of a grant",
@@ -65,264 +75,249 @@ test("a row says which, what it should be and what it is", async () => {
   }]);
 });
 
-test("a grant that is gone", async () => {
-  expect(await namesAfter((sql) => sql`delete from user_token_grants where is_spent`))
-    .toEqual(["tokens used of a grant", "transfer of a grant"]);
-});
-
-test("a grant of another amount than its transfer", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update user_token_grants set token_amount = 6 where not is_spent`
-    ),
-  ).toEqual(["transfer of a grant"]);
-});
-
-test("a grant of another time than its transfer", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update user_token_grants set created_at = created_at - interval '1 s' where is_spent`
-    ),
-  ).toEqual(["transfer of a grant"]);
-});
-
-test("a grant without a transfer", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`insert into user_token_grants (user_id, token_amount, grant_type)
-        select id, 5, 'bonus' from tracked_users`
-    ),
-  ).toEqual(["transfer of a grant"]);
-});
-
-test("a deduction that is gone", async () => {
-  expect(
-    await namesAfter((sql) => sql`delete from user_token_grants_consume where token_deduction = 2`),
-  ).toEqual(["grants that paid a transfer", "tokens used of a grant"]);
-});
-
-test("a deduction of another amount", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update user_token_grants_consume set token_deduction = 3 where token_deduction = 2`
-    ),
-  ).toEqual(["grants that paid a transfer", "tokens used of a grant"]);
-});
-
-test("a deduction for no transfer", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update user_token_grants_consume set transfer_number = 9 where token_deduction = 2`
-    ),
-  ).toEqual(["grants that paid a transfer", "grants that paid a transfer"]);
-});
-
-test("a deduction from a grant that does not exist", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update user_token_grants_consume set user_token_grants_id = gen_random_uuid()
-        where token_deduction = 2`
-    ),
-  ).toEqual(["tokens used of a grant", "tokens used of a grant"]);
-});
-
-test("a quota period with another use", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update user_quota_usage set tokens_used = 5 where tokens_used = 4`
-    ),
-  ).toEqual(["tokens used of a quota period"]);
-});
-
-test("a quota period that is gone", async () => {
-  expect(await namesAfter((sql) => sql`delete from user_quota_usage where tokens_used = 4`))
-    .toEqual(["tokens used of a quota period"]);
-});
-
-test("a quota period that begins or ends elsewhere than its transfers", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update user_quota_usage set period_end = period_start + interval '1 hour'
-        where tokens_used = 4`
-    ),
-  ).toEqual(["quota period of a transfer"]);
-});
-
-test("quota periods that overlap", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update user_quota_usage set period_end = period_end + interval '1 hour'
-        where tokens_used = 10`
-    ),
-  ).toEqual(["quota periods that overlap"]);
-});
-
-test("a transfer that is gone", async () => {
-  expect(await namesAfter((sql) => sql`delete from token_transfers where transfer_number = 4`))
-    .toEqual([
-      "bounds of windows",
-      "number of transfers",
-      "tokens used in windows",
-      "tokens used of a quota period",
-    ]);
-});
-
-test("a transfer of a grant that is gone", async () => {
-  expect(await namesAfter((sql) => sql`delete from token_transfers where transfer_number = 1`))
-    .toEqual(["number of transfers", "transfer of a grant"]);
-});
-
-test("a transfer number that is left out", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update token_transfers set transfer_number = 5 where transfer_number = 4`
-    ),
-  ).toEqual(["number of transfers"]);
-});
-
-test("transfers with their times the wrong way round", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update token_transfers set created_at = '2030-01-16T10:02:59Z' where transfer_number = 3`
-    ),
-  ).toEqual(["bounds of windows", "quota period of a transfer", "tokens used in windows"]);
-  expect(
-    await namesAfter((sql) =>
-      sql`update token_transfers set created_at = '2030-01-15T10:00:30Z' where transfer_number = 3`
-    ),
-  ).toEqual(["time of a transfer"]);
-});
-
 test("what a check holds needs no audit: a grant's mark", async () => {
-  await expect(namesAfter((sql) => sql`update user_token_grants set is_spent = not is_spent`))
+  await expect(disagreementsAfter("update user_token_grants set is_spent = not is_spent"))
     .rejects.toMatchObject({ constraint_name: "used_is_0_to_amount" });
 });
 
-test("a transfer of another amount", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update token_transfers set amount = amount - 1 where transfer_number = 4`
-    ),
-  ).toEqual(["amount of a transfer", "tokens used in windows"]);
-});
-
-test("a transfer with other sources", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update token_transfers set base_quota_used = 9, grants_used = 8
-        where transfer_number = 3`
-    ),
-  ).toEqual([
-    "grants that paid a transfer",
-    "tokens used of a quota period",
+describe("of consumptions and grants", () => {
+  testEach([
+    ["a grant that is gone", "delete from user_token_grants where is_spent", [
+      "tokens used of a grant",
+      "transfer of a grant",
+    ]],
+    [
+      "a grant of another amount than its transfer",
+      "update user_token_grants set token_amount = 6 where not is_spent",
+      ["transfer of a grant"],
+    ],
+    [
+      "a grant of another time than its transfer",
+      "update user_token_grants set created_at = created_at - interval '1 s' where is_spent",
+      ["transfer of a grant"],
+    ],
+    [
+      "a grant without a transfer",
+      `insert into user_token_grants (user_id, token_amount, grant_type)
+        select id, 5, 'bonus' from tracked_users`,
+      ["transfer of a grant"],
+    ],
+    [
+      "a deduction that is gone",
+      "delete from user_token_grants_consume where token_deduction = 2",
+      ["grants that paid a transfer", "tokens used of a grant"],
+    ],
+    [
+      "a deduction of another amount",
+      "update user_token_grants_consume set token_deduction = 3 where token_deduction = 2",
+      ["grants that paid a transfer", "tokens used of a grant"],
+    ],
+    [
+      "a deduction for no transfer",
+      "update user_token_grants_consume set transfer_number = 9 where token_deduction = 2",
+      ["grants that paid a transfer"],
+    ],
+    [
+      "a deduction from a grant that does not exist",
+      `update user_token_grants_consume set user_token_grants_id = gen_random_uuid()
+        where token_deduction = 2`,
+      ["tokens used of a grant"],
+    ],
+    [
+      "a grant that paid before it took effect",
+      "update user_token_grants set effective_at = '2030-01-15T10:02:01Z' where is_spent",
+      ["terms of a grant that paid a transfer"],
+    ],
+    [
+      "a grant that paid after it had expired",
+      "update user_token_grants set expires_at = '2030-01-15T10:01:59Z' where is_spent",
+      ["terms of a grant that paid a transfer"],
+    ],
+    [
+      "a grant that paid for a tag that it is not for",
+      `update user_token_grants set tag_ids = array(select id from tags where name = 'GPT-5')
+        where is_spent`,
+      ["terms of a grant that paid a transfer"],
+    ],
+    [
+      "a grant that was voided without a transfer",
+      "update user_token_grants set voided_at = '2030-02-01' where not is_spent",
+      ["void of a grant"],
+    ],
+    [
+      "a quota period with another use",
+      "update user_quota_usage set tokens_used = 5 where tokens_used = 4",
+      ["tokens used of a quota period"],
+    ],
+    ["a quota period that is gone", "delete from user_quota_usage where tokens_used = 4", [
+      "quota period of a transfer",
+      "tokens used of a quota period",
+    ]],
+    [
+      "a quota period that ends before its transfers",
+      `update user_quota_usage set period_end = period_start + interval '1 hour'
+        where tokens_used = 4`,
+      ["quota period of a transfer"],
+    ],
+    [
+      "quota periods that overlap",
+      `update user_quota_usage set period_end = period_end + interval '1 hour'
+        where tokens_used = 10`,
+      ["quota periods that overlap"],
+    ],
+    [
+      "a quota period of a size that no change of plan fixed",
+      "update user_quota_usage set is_fixed = true where tokens_used = 4",
+      ["fixed quota period"],
+    ],
+    ["a transfer that is gone", "delete from token_transfers where transfer_number = 4", [
+      "number of transfers",
+      "tokens used of a quota period",
+      "tokens used of a restriction",
+      "usage of a quarter of an hour",
+    ]],
+    [
+      "a transfer of a grant that is gone",
+      "delete from token_transfers where transfer_number = 1",
+      [
+        "number of transfers",
+        "transfer of a grant",
+      ],
+    ],
+    [
+      "a transfer number that is left out",
+      "update token_transfers set transfer_number = 5 where transfer_number = 4",
+      ["number of transfers"],
+    ],
+    [
+      "a transfer that is dated before its grants and the transfer before it",
+      `update token_transfers set created_at = '2030-01-15T10:00:30Z'
+        where transfer_number = 3`,
+      ["terms of a grant that paid a transfer", "time of a transfer"],
+    ],
+    [
+      "a transfer that is dated in another quota period",
+      `update token_transfers set created_at = '2030-01-16T10:02:59Z'
+        where transfer_number = 3`,
+      ["quota period of a transfer", "usage of a quarter of an hour"],
+    ],
+    [
+      "a transfer of another amount",
+      "update token_transfers set amount = amount - 1 where transfer_number = 4",
+      ["amount of a transfer", "tokens used of a restriction", "usage of a quarter of an hour"],
+    ],
+    [
+      "a transfer with other sources",
+      `update token_transfers set base_quota_used = 9, grants_used = 8
+        where transfer_number = 3`,
+      [
+        "grants that paid a transfer",
+        "tokens used of a quota period",
+        "usage of a quarter of an hour",
+      ],
+    ],
+    [
+      "a transfer with another tag",
+      `update token_transfers set tag_id = (select id from tags where name = 'GPT-5')
+        where transfer_number = 3`,
+      ["tag of a user", "tokens used of a restriction", "usage of a quarter of an hour"],
+    ],
+    [
+      "a transfer with another key",
+      "update token_transfers set api_key_id = gen_random_uuid() where transfer_number = 4",
+      ["usage of a quarter of an hour"],
+    ],
+    ["another number of the last transfer", "update user_usage set last_transfer_number = 5", [
+      "number of transfers",
+    ]],
+    [
+      "another time of the last transfer",
+      "update user_usage set last_transfer_at = '2030-02-01Z'",
+      ["number of transfers"],
+    ],
+    ["a user without a usage row", "delete from user_usage", [
+      "number of transfers",
+      "usage row of a user",
+    ]],
+    ["a tag that the user used and does not have", "delete from user_tags", ["tag of a user"]],
+    [
+      "a tag that the user has and did not use",
+      `insert into user_tags select u.id, t.id from tracked_users u, tags t
+        where t.name = 'GPT-5'`,
+      ["tag of a user"],
+    ],
+    ["a quarter of an hour that is gone", "delete from user_usage_buckets where calls = 1", [
+      "usage of a quarter of an hour",
+    ]],
+    [
+      "a quarter of an hour of another time",
+      "update user_usage_buckets set starts_at = starts_at + interval '15 minutes'",
+      ["usage of a quarter of an hour"],
+    ],
+    ...["calls", "tokens_used", "base_quota_used", "grants_used"].map((column): Case => [
+      `other ${column} of a quarter of an hour`,
+      `update user_usage_buckets set ${column} = ${column} + 1`,
+      ["usage of a quarter of an hour"],
+    ]),
   ]);
 });
 
-test("a transfer with another tag", async () => {
-  expect(
-    await namesAfter((sql) =>
-      sql`update token_transfers set tag_id = gen_random_uuid()
-      where transfer_number = 4`
-    ),
-  ).toEqual(["usage row of a tag"]);
-  expect(
-    await namesAfter((sql) =>
-      sql`update token_transfers set tag_id = null
-      where transfer_number = 3`
-    ),
-  ).toEqual(["tokens used in windows"]);
-});
-
-test.for(["hour_used", "day_used", "week_used", "month_used"])(
-  "another %s, of all tokens or of a tag",
-  async (column) => {
-    expect(
-      await namesAfter((sql) => sql`update user_usage set ${sql(column)} = ${sql(column)} + 1`),
-    ).toEqual(["tokens used in windows"]);
-    expect(
-      await namesAfter((sql) => sql`update user_tag_usage set ${sql(column)} = ${sql(column)} + 1`),
-    ).toEqual(["tokens used in windows"]);
-  },
-);
-
-test.for(["hour", "day", "week", "month"])(
-  "one %s that begins or ends elsewhere",
-  async (window) => {
-    const shift = (table: string, bound: string) => (sql: TestSql) =>
-      sql`update ${sql(table)} set ${sql(bound)} = ${sql(bound)} - interval '1 s'`;
-    for (
-      const edit of [
-        shift("user_usage", `${window}_start`),
-        shift("user_usage", `${window}_end`),
-        shift("user_tag_usage", `${window}_start`),
-      ]
-    ) expect(await namesAfter(edit)).toEqual(["bounds of windows"]);
-  },
-);
-
-test("windows of another time zone, or of none", async () => {
-  for (const zone of ["Asia/Tokyo", ""]) {
-    expect(await namesAfter((sql) => sql`update user_usage set time_zone = ${zone}`))
-      .toEqual(["bounds of windows"]);
+describe("of restrictions", () => {
+  /** Of those of which something is so, the count with these expressions for its fields. */
+  function limitsWith(condition: string, fields: string) {
+    return `update user_usage u set limits = array(
+      select case when ${condition} then row(c.counter_id, ${fields})::limit_usage else c end
+      from unnest(u.limits) c join plan_restrictions r on r.counter_id = c.counter_id
+    )`;
   }
-});
 
-test("another number or time of the last transfer", async () => {
-  expect(await namesAfter((sql) => sql`update user_usage set last_transfer_number = 5`))
-    .toEqual(["number of transfers"]);
-  expect(await namesAfter((sql) => sql`update user_usage set last_transfer_at = '2030-02-01Z'`))
-    .toEqual(["number of transfers"]);
-});
+  test("each of the three is counted", async () => {
+    expect(await sql`select cardinality(limits) from user_usage`).toEqual([{ cardinality: 3 }]);
+  });
 
-test("a user without a usage row", async () => {
-  expect(await namesAfter((sql) => sql`delete from user_usage`))
-    .toEqual(["number of transfers", "usage row of a user"]);
-});
-
-test("a tag without a usage row", async () => {
-  expect(await namesAfter((sql) => sql`delete from user_tag_usage`))
-    .toEqual(["usage row of a tag"]);
+  const restrictions = {
+    "all tokens": "r.tag_ids is null",
+    "a rolling window": "r.is_rolling",
+    "several tags": "cardinality(r.tag_ids) = 2",
+  };
+  testEach(
+    Object.entries(restrictions).flatMap(([name, condition]): Case[] => [
+      [
+        `of ${name}, another count`,
+        limitsWith(condition, "c.starts_at, c.ends_at, c.tokens_used + 1"),
+        ["tokens used of a restriction"],
+      ],
+      [
+        `of ${name}, another beginning`,
+        limitsWith(condition, "c.starts_at - interval '1 s', c.ends_at, c.tokens_used"),
+        ["window of a restriction"],
+      ],
+      [
+        `of ${name}, another end`,
+        limitsWith(condition, "c.starts_at, c.ends_at + interval '15 minutes', c.tokens_used"),
+        ["window of a restriction"],
+      ],
+    ]).concat([
+      [
+        "a window that has not begun",
+        limitsWith(
+          "r.tag_ids is null",
+          "c.starts_at + interval '70 days', c.ends_at + interval '70 days', 0",
+        ),
+        ["window of a restriction"],
+      ],
+      ["windows by other clocks", "update user_usage set time_zone = 'Asia/Tokyo'", [
+        "window of a restriction",
+      ]],
+      ["weeks from another day on", "update user_usage set week_start = 7", [
+        "window of a restriction",
+      ]],
+    ]),
+  );
 });
 
 describe("of holds and refunds", () => {
-  /** Does on top of what is there: a settled, a released and an open hold, and a refund of a part. */
-  async function withHolds(sql: TestSql) {
-    const [project] = await sql<{ id: string }[]>`select id from projects`;
-    const user = (await sql<{ external_id: string }[]>`select external_id from tracked_users`)[0]!;
-    const call = (statement: string) =>
-      sql.unsafe(
-        statement.replaceAll(":user", `'${project!.id}', '${user.external_id}'`)
-          .replaceAll(":project", `'${project!.id}'`),
-      );
-    const at = (time: string) => `'2030-01-16T${time}Z'`;
-    const hold = async (tokens: number, time: string) => {
-      const [row] = await call(`select hold_id from
-        tollgate.hold(:user, ${tokens}, null, 600, null, null, ${at(time)})`);
-      return row!["hold_id"] as string;
-    };
-    const settled = await hold(2, "11:00"); // Transfers 5 and 6.
-    await call(`select tollgate.settle_hold(:project, '${settled}', 1, false, null, null,
-      ${at("11:01")})`);
-    const released = await hold(2, "11:02"); // 7 and 8.
-    await call(`select tollgate.change_hold(:project, '${released}', null, null, ${at("11:03")})`);
-    await hold(8, "11:04"); // 9: 5 of quota and 3 of the second grant.
-    await call(`select tollgate.refund_tokens(:user, 3, null, 6, false, null, null, null,
-      ${at("11:05")})`); // 10: 2 to the second grant, 4 to the first.
-  }
-
-  const namesWith = (edit: (sql: TestSql) => PromiseLike<unknown>) =>
-    namesAfter(async (sql) => {
-      await sql`alter table user_token_grants enable trigger user`;
-      await withHolds(sql);
-      await sql`alter table user_token_grants disable trigger user`;
-      await edit(sql);
-    });
-
-  test("nothing disagrees before an edit", async () => {
-    expect(await namesWith((sql) => sql`select`)).toEqual([]);
-  });
-
-  test.each<[string, string, string[]]>([
+  testEach([
     ["a hold that is gone", "delete from token_holds where transfer_number = 9", [
       "transfer of a hold",
     ]],
@@ -333,97 +328,90 @@ describe("of holds and refunds", () => {
     [
       "a hold of another time",
       "update token_holds set created_at = created_at - interval '1 s' where transfer_number = 9",
-      [
-        "transfer of a hold",
-      ],
+      ["transfer of a hold"],
     ],
     [
       "a hold of another tag",
-      "update token_holds set tag_id = (select id from tags) where transfer_number = 9",
-      [
-        "transfer of a hold",
-      ],
+      `update token_holds set tag_id = (select id from tags where name = 'GPT-4')
+        where transfer_number = 9`,
+      ["transfer of a hold"],
     ],
     [
       "a hold of other tokens than its sources",
       "update token_holds set token_amount = 7 where transfer_number = 9",
-      [
-        "tokens of a hold",
-      ],
+      ["tokens of a hold"],
     ],
     [
       "a settled hold that is open again",
       "update token_holds set ended_by = null where transfer_number = 5",
-      [
-        "end of a hold",
-      ],
+      ["end of a hold"],
     ],
     [
       "a released hold that is open again",
       "update token_holds set ended_by = null where transfer_number = 7",
-      [
-        "end of a hold",
-      ],
+      ["end of a hold"],
     ],
     [
       "a hold that was ended by another transfer",
       "update token_holds set ended_by = 4 where transfer_number = 7",
-      [
-        "end of a hold",
-      ],
+      ["end of a hold"],
     ],
     [
       "a hold that was settled for more than it held",
-      "update token_holds set token_amount = 1, sources = array[row(null, 1, 0)::token_source] where transfer_number = 5; update token_transfers set amount = -2, base_quota_used = 2 where transfer_number = 6",
+      `update token_holds set token_amount = 1, sources = array[row(null, 1, 0)::token_source]
+        where transfer_number = 5;
+      update token_transfers set amount = -2, base_quota_used = 2 where transfer_number = 6`,
       [
         "end of a hold",
-        "tokens used in windows",
         "tokens used of a quota period",
+        "tokens used of a restriction",
+        "usage of a quarter of an hour",
       ],
     ],
     [
       "a hold that was settled after it had expired",
       "update token_holds set expires_at = '2030-01-16T11:00:30Z' where transfer_number = 5",
-      [
-        "end of a hold",
-      ],
+      ["end of a hold"],
+    ],
+    [
+      "a hold without an end in its transfer",
+      "update token_transfers set hold_expires_at = null where transfer_number = 9",
+      ["amount of a transfer"],
     ],
     [
       "an open hold of more than is left of a grant",
-      "update token_holds set token_amount = 105, sources = array[row(null, 5, 0)::token_source, row((sources[2]).grant_id, 100, 0)::token_source] where transfer_number = 9",
-      [
-        "tokens held of a grant",
-      ],
+      `update token_holds
+        set token_amount = 105, sources = array[
+          row(null, 5, 0)::token_source, row((sources[2]).grant_id, 100, 0)::token_source
+        ]
+        where transfer_number = 9`,
+      ["tokens held of a grant"],
     ],
     [
       "a refund of more than was consumed",
       "update token_transfers set amount = 18, base_quota_used = -12 where transfer_number = 10",
       [
         "tokens refunded of a consumption",
-        "tokens used in windows",
         "tokens used of a quota period",
+        "tokens used of a restriction",
+        "usage of a quarter of an hour",
       ],
     ],
     [
       "a refund of something else",
       "update token_transfers set refers_to = 9 where transfer_number = 10",
-      [
-        "tokens refunded of a consumption",
-      ],
+      ["tokens refunded of a consumption"],
     ],
     ["a refund that is gone", "delete from token_transfers where transfer_number = 10", [
-      "bounds of windows",
       "grants that paid a transfer",
       "number of transfers",
-      "tokens used in windows",
+      "tokens used of a restriction",
+      "usage of a quarter of an hour",
     ]],
     [
       "a refund that its grants did not get",
       "delete from user_token_grants_consume where transfer_number = 10",
-      [
-        "grants that paid a transfer",
-        "tokens used of a grant",
-      ],
+      ["grants that paid a transfer", "tokens used of a grant"],
     ],
     [
       "a release with an amount",
@@ -432,8 +420,171 @@ describe("of holds and refunds", () => {
         "amount of a transfer",
       ],
     ],
-  ])("%s", async (_, edit, names) => {
-    const found = await namesWith((sql) => sql.unsafe(edit));
-    expect([...new Set(found)]).toEqual(names);
+  ], async (sql) => {
+    const user = project.on(sql).unknownUser("ada");
+    const at = (time: string) => ({ at: `2030-01-16T${time}Z` });
+    const settled = await user.hold(2, at("11:00")); // Transfers 5 and 6.
+    await user.settle(settled.hold_id, 1, at("11:01"));
+    const released = await user.hold(2, at("11:02")); // 7 and 8.
+    await user.release(released.hold_id, at("11:03"));
+    await user.hold(8, at("11:04")); // 9: 5 of quota and 3 of the second grant.
+    await user.refund(3, { ...at("11:05"), tokens: 6 }); // 10: 2 to the second grant, 4 to the first.
+  });
+});
+
+describe("of voids, recurring grants, rollovers and changes of the account", () => {
+  const VOID = "transaction_type = 'void'";
+  const OCCURRENCE = "recurring_grant_id is not null and grant_type = 'bonus'";
+  const account = (path: string, value: string, last = false) =>
+    `update token_transfers set metadata = jsonb_set(metadata, '${path}', '${value}')
+      where transaction_type = 'account_change' and transfer_number = (
+        select ${last ? "max" : "min"}(transfer_number) from token_transfers
+        where transaction_type = 'account_change'
+      )`;
+
+  testEach([
+    ["a void of another amount", `update token_transfers set amount = amount - 1 where ${VOID}`, [
+      "void of a grant",
+    ]],
+    [
+      "a void of what was held",
+      `update token_holds h set ended_by = null, expires_at = '2031-01-01'
+          where ended_by is not null;
+        update token_transfers set amount = amount + 1 where ${VOID}`,
+      ["end of a hold", "void of a grant"],
+    ],
+    [
+      "a void of another time than its grant's",
+      "update user_token_grants set voided_at = voided_at + interval '1 s'",
+      ["void of a grant"],
+    ],
+    [
+      "a grant that is not voided by its void",
+      "update user_token_grants set voided_at = null",
+      ["void of a grant"],
+    ],
+    [
+      "a second void of a grant",
+      `update token_transfers t
+        set transaction_type = 'void', user_token_grants_id = v.user_token_grants_id
+        from token_transfers v
+        where v.${VOID} and t.transaction_type = 'extension'`,
+      ["void of a grant"],
+    ],
+    [
+      "a void of a grant that paid later",
+      `update user_token_grants set voided_at = '2030-01-10T11:30Z' where voided_at is not null;
+        update token_transfers set created_at = '2030-01-10T11:30Z' where ${VOID}`,
+      ["terms of a grant that paid a transfer", "time of a transfer"],
+    ],
+    [
+      "an occurrence of another amount",
+      `update recurring_grants set token_amount = 8`,
+      ["occurrence of a recurring grant"],
+    ],
+    [
+      "an occurrence of another kind",
+      `update user_token_grants set priority = 49 where ${OCCURRENCE}`,
+      ["occurrence of a recurring grant"],
+    ],
+    [
+      "an occurrence at another time",
+      `update user_token_grants set effective_at = effective_at - interval '5 days'
+        where ${OCCURRENCE}`,
+      ["occurrence of a recurring grant"],
+    ],
+    [
+      "an occurrence of no recurring grant",
+      `update user_token_grants set recurring_grant_id = gen_random_uuid() where ${OCCURRENCE}`,
+      ["occurrence of a recurring grant"],
+    ],
+    [
+      "an occurrence whose number was not counted",
+      "update recurring_grants set occurrences_booked = 0",
+      ["next recurring grant of a user", "occurrence of a recurring grant"],
+    ],
+    [
+      "a user whose next occurrence nobody would look for",
+      "update user_usage set due_at = 'infinity'",
+      ["next recurring grant of a user"],
+    ],
+    [
+      "a rollover of another period than its id says",
+      `update user_token_grants set effective_at = effective_at - interval '1 s'
+        where grant_type = 'rollover'`,
+      ["rollover of a quota period"],
+    ],
+    [
+      "a period of fixed size that begins when no plan changed",
+      `update user_quota_usage set period_start = period_start - interval '1 s' where is_fixed;
+        update token_transfers set quota_period_start = quota_period_start - interval '1 s'
+          where quota_period_start = '2030-01-10T14:00Z'`,
+      ["fixed quota period"],
+    ],
+    [
+      "an account that no transfer changed",
+      "update tracked_users set payment_status = 'paused'",
+      ["account after the last change"],
+    ],
+    [
+      "an account with another past than its user's",
+      account("{after,payment_status}", '"paused"', true),
+      ["account after the last change"],
+    ],
+    [
+      "a change of the account that did not begin where the one before ended",
+      account("{after,billing_anchor}", '"2030-01-02T00:00:00Z"'),
+      ["account before a change"],
+    ],
+    [
+      "a next plan that did not take effect",
+      `update token_transfers set metadata = jsonb_set(
+          metadata, '{after,next_plan_at}', '"2031-01-01T00:00:00Z"'
+        )
+        where metadata -> 'after' ->> 'next_plan_id' is not null`,
+      ["account before a change"],
+    ],
+    [
+      "a change of the account that does not say what was before",
+      `update token_transfers set metadata = metadata - 'before' where metadata ? 'before'`,
+      ["amount of a transfer"],
+    ],
+    [
+      "a change of the account without metadata",
+      `update token_transfers set metadata = null where metadata is not null`,
+      ["amount of a transfer", "fixed quota period"],
+    ],
+  ], async (sql) => {
+    const project = await Project.create(sql);
+    await project.plan({ quota: 50, period: "1 day" }, "large");
+    await project.plan({
+      quota: 10,
+      period: "1 day",
+      rollover: { maxTokens: 3, periods: 2 },
+    }, "small");
+    const user = await project.user("eve", {
+      billingAnchor: "2030-01-01T00:00:00Z",
+      createdAt: "2030-01-01T00:00:00Z",
+    });
+    await user.recurringGrant(7, "1 day", {
+      startsAt: "2030-01-09T09:00:00Z",
+      validFor: "1 week",
+    });
+    const at = (time: string, day = 10) => ({ at: `2030-01-${day}T${time}Z` });
+    await user.grant(9, { ...at("11:00"), tags: ["GPT-4"], effectiveAt: "2030-01-10T11:10:00Z" });
+    const voided = await user.grant(90, { ...at("11:01"), priority: 1 });
+    // 10 of quota, 40 of the grant that will be voided.
+    await user.consume(50, { ...at("12:00"), tag: "GPT-4" });
+    const hold = await user.hold(5, at("12:01")); // Of the same grant, as are the next two.
+    const settled = await user.hold(6, at("12:02"));
+    await user.extend(hold.hold_id, 4000, at("12:03"));
+    await user.voidGrant(voided.grant_id, at("12:10"));
+    await user.settle(settled.hold_id, 6, at("12:11"));
+    await user.consume(10, { ...at("12:12"), tag: "GPT-4" }); // Of the other grants.
+    await user.change({ plan: "large", ...at("14:00") });
+    await user.consume(5, at("14:01"));
+    await user.change({ plan: "small", when: "period_end", ...at("15:00") });
+    await user.change({ timeZone: "Asia/Tokyo", ...at("16:00", 12) });
+    await user.consume(1, at("17:00", 12));
   });
 });

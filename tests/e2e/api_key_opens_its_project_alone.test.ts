@@ -168,6 +168,9 @@ const grant = { user_id: "ada", tokens: 1, grant_type: "bonus" };
 const hold = { user_id: "ada", tokens: 1 };
 const settlement = { tokens: 1 };
 const link = { auth_user_id: null };
+const recurring = { ...grant, every: "1 week" };
+const { body: given } = await tenant.grant("ada", 1);
+const { body: recurs } = await tenant.recurringGrant("ada", 1);
 const { body: held } = await tenant.hold("ada", 1);
 const { body: heldToo } = await tenant.hold("ada", 1);
 test.each<[Scope, string, string, object | undefined]>([
@@ -180,13 +183,18 @@ test.each<[Scope, string, string, object | undefined]>([
   ["consume", "POST", `/v1/holds/${heldToo.hold_id}/release`, {}],
   ["refund", "POST", "/v1/refunds", { user_id: "ada", transfer_number: 1 }],
   ["grant", "POST", "/v1/grants", grant],
+  ["grant", "POST", `/v1/grants/${given.grant_id}/void`, { user_id: "ada" }],
+  ["grant", "POST", "/v1/recurring-grants", recurring],
+  ["grant", "POST", `/v1/recurring-grants/${recurs.recurring_grant_id}/end`, { user_id: "ada" }],
+  ["manage", "PATCH", "/v1/users/ada", { time_zone: null }],
+  ["read", "GET", "/v1/usage?from=2026-01-01T00:00:00Z&step=month", undefined],
   ["read", "GET", "/v1/users/ada/balance", undefined],
   ["read", "GET", "/v1/users/ada/transfers", undefined],
   ["link", "PUT", "/v1/users/ada/link", link],
 ])(
   "without the scope %s, %s %s is 403; with it alone it works",
   async (scope, method, path, body) => {
-    const scopes: Scope[] = ["consume", "read", "grant", "link", "refund"];
+    const scopes: Scope[] = ["consume", "read", "grant", "link", "refund", "manage"];
     const without = await tenant.key(scopes.filter((other) => other !== scope));
     const alone = await tenant.key([scope]);
     const call = ({ api_key }: { api_key: string }) =>

@@ -11,19 +11,29 @@ test("the balance tells what can be spent, and the state of every restriction", 
       { tag: "GPT-4", maxTokens: 500, duration: "1 month" },
     ],
   });
-  await tenant.grant("ada", 50);
+  const { body: grant } = await tenant.grant("ada", 50);
   await tenant.consume("ada", 300, { tag: "GPT-4" });
   const { body: hold } = await tenant.hold("ada", 40, { tag: "GPT-4" });
 
   const { status, body } = await tenant.balance("ada");
 
   expect(status).toBe(200);
-  const window = { duration: "1 month", used: 300, held: 40, resets_at: expect.any(String) };
+  const window = {
+    duration: "1 month",
+    window: "calendar",
+    used: 300,
+    held: 40,
+    resets_at: expect.any(String),
+  };
   expect(body).toEqual({
     user_id: "ada",
     plan: expect.any(String),
     plan_type: "subscription",
+    next_plan: null,
+    next_plan_at: null,
     payment_status: "active",
+    quota_open_until: null,
+    time_zone: "UTC",
     tokens_left: 710,
     tokens_held: 40,
     tokens_settled: 750,
@@ -33,9 +43,18 @@ test("the balance tells what can be spent, and the state of every restriction", 
     quota_left: 660,
     quota_resets_at: expect.any(String),
     grants_left: 50,
+    grants: [{
+      grant_id: grant.grant_id,
+      grant_type: "bonus",
+      tokens_left: 50,
+      priority: 50,
+      effective_at: grant.created_at,
+      expires_at: null,
+      tags: null,
+    }],
     restrictions: [
-      { ...window, tag: null, max_tokens: 700, left: 360 },
-      { ...window, tag: "GPT-4", max_tokens: 500, left: 160 },
+      { ...window, tag: null, tags: null, max_tokens: 700, left: 360 },
+      { ...window, tag: "GPT-4", tags: ["GPT-4"], max_tokens: 500, left: 160 },
     ],
     as_of: expect.any(String),
   });
@@ -59,6 +78,79 @@ test("a plan without quota has a balance of grants alone", async () => {
     quota_resets_at: null,
     grants_left: 50,
     restrictions: [],
+  });
+});
+
+test("restrictions of any window are told as they were written, tags that share one together", async () => {
+  const tenant = await Tenant.create({
+    quota: 1000,
+    restrictions: [
+      { maxTokens: 700, duration: "5 hours", window: "rolling" },
+      { tags: ["GPT-5", "GPT-4"], maxTokens: 100, duration: "2 weeks" },
+      { tag: "GPT-4", maxTokens: 90, duration: "1 day", endsAt: "2020-01-01T00:00:00Z" },
+    ],
+  });
+  await tenant.consume("ada", 10, { tag: "GPT-4" });
+  await tenant.consume("ada", 20, { tag: "GPT-5" });
+  await tenant.consume("ada", 30);
+
+  const { body } = await tenant.balance("ada");
+
+  const state = { held: 0, resets_at: expect.any(String) };
+  expect(body.restrictions).toEqual([
+    {
+      ...{ tag: null, tags: null, max_tokens: 700, duration: "5 hours", window: "rolling" },
+      ...{ used: 60, left: 640 },
+      ...state,
+    },
+    {
+      ...{ tag: null, tags: ["GPT-5", "GPT-4"], max_tokens: 100, duration: "2 weeks" },
+      ...{ window: "calendar", used: 30, left: 70 },
+      ...state,
+    },
+  ]);
+});
+
+test("the balance as of an instant is what it was then", async () => {
+  const tenant = await Tenant.create({
+    quota: 1000,
+    restrictions: [{ tag: "GPT-4", maxTokens: 500, duration: "1 month" }],
+  });
+  const { body: grant } = await tenant.grant("ada", 50);
+  const { body: first } = await tenant.consume("ada", 300, { tag: "GPT-4" });
+  await tenant.consume("ada", 600);
+  await tenant.voidGrant("ada", grant.grant_id);
+
+  const { status, body } = await tenant.balance("ada", first.created_at);
+
+  expect(status).toBe(200);
+  expect(body).toMatchObject({
+    quota_used: 300,
+    grants_left: 50,
+    tokens_left: 750,
+    grants: [{ grant_id: grant.grant_id, tokens_left: 50 }],
+    restrictions: [{ tag: "GPT-4", used: 300, left: 200 }],
+    as_of: first.created_at,
+  });
+  expect((await tenant.balance("ada")).body.tokens_left).toBe(100);
+});
+
+test.each([
+  ["in the future", "2090-01-01T00:00:00Z"],
+  ["before the user", "2020-01-01T00:00:00+02:00"],
+])("there is no balance as of an instant %s", async (_, asOf) => {
+  const tenant = await Tenant.create({ quota: 1000 });
+  await tenant.consume("ada", 1);
+
+  const { status, body } = await tenant.api<ErrorJson>(
+    `/v1/users/ada/balance?as_of=${encodeURIComponent(asOf)}`,
+  );
+
+  expect(status).toBe(400);
+  expect(body.error).toMatchObject({
+    code: "invalid_request",
+    message: expect.stringMatching(/^as_of .* is not an instant of the user's past$/),
+    hint: "Give an instant between the user's creation and now, or none for now.",
   });
 });
 

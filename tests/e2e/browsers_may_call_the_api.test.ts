@@ -10,6 +10,7 @@ test.each([
   ["GET", "/v1/users/ada/balance"],
   ["GET", "/v1/users/ada/transfers"],
   ["PUT", "/v1/users/ada/link"],
+  ["PATCH", "/v1/users/ada"],
 ])("the preflight of %s %s needs no key", async (method, path) => {
   const { status, headers, body } = await callApi(path, {
     method: "OPTIONS",

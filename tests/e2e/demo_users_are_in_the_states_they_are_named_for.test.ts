@@ -2,7 +2,14 @@ import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import type { Stack } from "../../local/stack.ts";
 import { welcome } from "../../local/welcome.ts";
-import { type Balance, callApi, type Receipt, service, stack } from "../support/tenant.ts";
+import {
+  type Balance,
+  callApi,
+  type Receipt,
+  service,
+  stack,
+  type TransferPage,
+} from "../support/tenant.ts";
 
 // Only our own stack is seeded, and fresh: its demo users have not spent anything today.
 const demo = test.runIf(stack.own);
@@ -109,4 +116,85 @@ demo("blocked-by-restriction has no GPT-4 left today, but other tokens", async (
     nearest_limit: { tag: "GPT-4", max_tokens: 2000, used: 2000, left: 0 },
   });
   expect(other.status).toBe(200);
+});
+
+demo("ada's plan forbids GPT-5, which waiting does not change", async () => {
+  const { status, body } = await consume("ada", 1, "GPT-5");
+
+  expect(status).toBe(429);
+  expect(body).toMatchObject({ message: "The plan does not allow GPT-5", retry_at: null });
+});
+
+demo(
+  "quota-rolled-over has what the last period left, and the first call writes it down",
+  async () => {
+    const rollover = { grant_type: "rollover", tokens_left: 15_000 };
+    expect(await balance("quota-rolled-over")).toMatchObject({
+      quota_left: 100_000,
+      grants_left: 15_000,
+      grants: [rollover],
+    });
+
+    await consume("quota-rolled-over", 1);
+
+    const { body } = await callApi<TransferPage>("/v1/users/quota-rolled-over/transfers?limit=2", {
+      headers,
+    });
+    expect(body.data.map(({ transaction_type, amount }) => [transaction_type, amount])).toEqual([
+      ["consumption", -1],
+      ["grant", 15_000],
+    ]);
+    expect(await balance("quota-rolled-over")).toMatchObject({ grants: [rollover] });
+  },
+);
+
+demo("weekly-bonus has this week's bonus alone, of three", async () => {
+  const { grants, grants_left } = await balance("weekly-bonus");
+  const { data } = await service.from("user_token_grants")
+    .select("token_amount, recurring_grant_id, tracked_users!inner(external_id, project_id)")
+    .eq("tracked_users.project_id", project!.id)
+    .eq("tracked_users.external_id", "weekly-bonus").throwOnError();
+
+  expect(grants).toMatchObject([{ grant_type: "bonus", tokens_left: grants_left }]);
+  expect(grants_left).toBeGreaterThan(400);
+  expect(data).toHaveLength(3);
+  for (const grant of data) {
+    expect(grant).toMatchObject({ token_amount: 500, recurring_grant_id: expect.any(String) });
+  }
+});
+
+demo("five-hours-used-up may call again when the first of two calls has rolled off", async () => {
+  const { status, body } = await consume("five-hours-used-up", 4000, "GPT-4");
+  const more = await consume("five-hours-used-up", 4001, "GPT-4");
+
+  expect(status).toBe(429);
+  expect(body.nearest_limit).toMatchObject({
+    tags: null,
+    duration: "5 hours",
+    window: "rolling",
+    used: 10_000,
+  });
+  // The two calls were two hours apart.
+  expect(Date.parse(more.body.retry_at) - Date.parse(body.retry_at)).toBe(2 * 3_600_000);
+});
+
+demo("plan-ends-soon shares one limit between two models, and goes to Pro by itself", async () => {
+  const { plan, next_plan, next_plan_at, quota_resets_at, restrictions } = await balance(
+    "plan-ends-soon",
+  );
+
+  expect({ plan, next_plan }).toEqual({ plan: "Team", next_plan: "Pro" });
+  expect(next_plan_at).toBe(quota_resets_at);
+  expect(restrictions).toContainEqual(
+    expect.objectContaining({ tags: ["GPT-4", "GPT-5"], max_tokens: 30_000 }),
+  );
+});
+
+demo("past-due-in-grace may use the quota for a week more", async () => {
+  const { payment_status, quota_open_until } = await balance("past-due-in-grace");
+  const { status } = await consume("past-due-in-grace", 500);
+
+  expect(payment_status).toBe("past_due");
+  expect(Date.parse(quota_open_until)).toBeGreaterThan(Date.now() + 6 * 86_400_000);
+  expect(status).toBe(200);
 });

@@ -31,6 +31,34 @@ test("every answer about tokens tells of the nearest restriction", async () => {
     .toEqual(['"month";q=900;qu="tokens"', '"month";r=875;t=N']);
 });
 
+test("rolling windows, windows of several units and groups of tags are named in full", async () => {
+  const rolling = await Tenant.create({
+    quota: 1000,
+    restrictions: [{ maxTokens: 900, duration: "5 hours", window: "rolling" }],
+  });
+  const grouped = await Tenant.create({
+    quota: 1000,
+    restrictions: [{ tags: ["GPT-4", "GPT 5"], maxTokens: 100, duration: "2 weeks" }],
+  });
+  const quarterly = await Tenant.create({
+    quota: 1000,
+    restrictions: [{ maxTokens: 900, duration: "3 months" }],
+  });
+
+  expect(limits(await rolling.consume("ada", 10))).toEqual([
+    '"rolling-5-hours";q=900;qu="tokens";w=18000',
+    '"rolling-5-hours";r=890;t=N',
+  ]);
+  expect(limits(await grouped.consume("ada", 10, { tag: "GPT 5" }))).toEqual([
+    '"2-weeks-GPT-4,GPT%205";q=100;qu="tokens";w=1209600',
+    '"2-weeks-GPT-4,GPT%205";r=90;t=N',
+  ]);
+  expect(limits(await quarterly.consume("ada", 10))).toEqual([
+    '"3-months";q=900;qu="tokens"',
+    '"3-months";r=890;t=N',
+  ]);
+});
+
 test("t ends with the window", async () => {
   const tenant = await Tenant.create({
     quota: 1000,

@@ -16,15 +16,17 @@ const tables: Record<keyof Public["Tables"], true> = {
   plans: true,
   project_members: true,
   projects: true,
+  recurring_grants: true,
   tags: true,
   token_holds: true,
   token_transfers: true,
   tracked_users: true,
   user_quota_usage: true,
-  user_tag_usage: true,
+  user_tags: true,
   user_token_grants: true,
   user_token_grants_consume: true,
   user_usage: true,
+  user_usage_buckets: true,
 };
 const views: Record<keyof Public["Views"], true> = {
   current_balances: true,
@@ -38,9 +40,13 @@ const byKey = { p_key_hash: `\\x${"00".repeat(32)}`, p_external_user_id: "ada" }
 const { data: [key] } = await service.from("api_keys").select("id").eq("project_id", tenant.id)
   .throwOnError();
 const hold = { p_hold_id: `hold_${"0".repeat(32)}_1` };
+const recurring = { p_tokens: 1, p_grant_type: "bonus", p_every: "1 day" } as const;
+const someId = "00000000-0000-4000-8000-000000000000";
 const calls: { [Name in keyof Public["Functions"]]: Public["Functions"][Name]["Args"] } = {
   balance_with_api_key: byKey,
   batch_with_api_key: { p_key_hash: byKey.p_key_hash, p_items: [] },
+  change_user: { ...ada, p_plan: "Free" },
+  change_user_with_api_key: { ...byKey, p_plan: "Free" },
   check_tokens: { ...ada, p_tokens: 1 },
   check_with_api_key: { ...byKey, p_tokens: 1 },
   consume_batch: { p_project_id: tenant.id, p_items: [] },
@@ -49,8 +55,12 @@ const calls: { [Name in keyof Public["Functions"]]: Public["Functions"][Name]["A
   consume_with_api_key: { ...byKey, p_tokens: 1 },
   create_api_key: { p_project_id: tenant.id, p_name: "stolen" },
   create_project: { p_name: "squatted" },
+  create_recurring_grant: { ...ada, ...recurring },
+  end_recurring_grant: { ...ada, p_recurring_grant_id: someId },
+  end_recurring_grant_with_api_key: { ...byKey, p_recurring_grant_id: someId },
   extend_hold: { p_project_id: tenant.id, ...hold },
   extend_with_api_key: { p_key_hash: byKey.p_key_hash, ...hold },
+  get_usage: { p_project_id: tenant.id, p_from: "2026-01-01T00:00:00Z" },
   get_user_balance: ada,
   get_user_transfers: ada,
   grant_tokens: { ...ada, p_tokens: 1, p_grant_type: "bonus" },
@@ -59,6 +69,7 @@ const calls: { [Name in keyof Public["Functions"]]: Public["Functions"][Name]["A
   hold_with_api_key: { ...byKey, p_tokens: 1 },
   link_user: ada,
   link_user_with_api_key: byKey,
+  recurring_grant_with_api_key: { ...byKey, ...recurring },
   refund_tokens: { ...ada, p_transfer_number: 1 },
   refund_with_api_key: { ...byKey, p_transfer_number: 1 },
   release_hold: { p_project_id: tenant.id, ...hold },
@@ -68,7 +79,10 @@ const calls: { [Name in keyof Public["Functions"]]: Public["Functions"][Name]["A
   settle_hold: { p_project_id: tenant.id, ...hold, p_tokens: 1 },
   settle_with_api_key: { p_key_hash: byKey.p_key_hash, ...hold, p_tokens: 1 },
   transfers_with_api_key: byKey,
+  usage_with_api_key: { p_key_hash: byKey.p_key_hash, p_from: "2026-01-01T00:00:00Z" },
   verify_ledger: {},
+  void_grant: { ...ada, p_grant_id: someId },
+  void_grant_with_api_key: { ...byKey, p_grant_id: someId },
 };
 
 const namesOf = <Name extends string>(record: Record<Name, unknown>) =>

@@ -6,7 +6,9 @@ verifyLedgerAtEnd();
 // Linked to ada, who lives beside bob.
 const tenant = await Tenant.create({ quota: 1000 });
 await tenant.grant("ada", 100);
-await tenant.consume("ada", 10);
+await tenant.recurringGrant("ada", 5, { starts_at: "2090-01-01T00:00:00Z" });
+await tenant.recurringGrant("bob", 5, { starts_at: "2090-01-01T00:00:00Z" });
+const { body: consumption } = await tenant.consume("ada", 10);
 await tenant.consume("bob", 20);
 const { id: authUserId, supabase: user } = await signUp();
 const linked = await tenant.api("/v1/users/ada/link", {
@@ -45,6 +47,9 @@ test.each(
     ["tracked_users", "external_id", [{ external_id: "ada" }]],
     ["token_transfers", "amount", [{ amount: 100 }, { amount: -10 }]],
     ["user_token_grants", "token_amount", [{ token_amount: 100 }]],
+    ["user_usage_buckets", "tokens_used", [{ tokens_used: 10 }]],
+    ["user_tags", "tag_id", []],
+    ["recurring_grants", "token_amount", [{ token_amount: 5 }]],
     ["projects", "name", []],
     ["plans", "name", []],
     ["tags", "name", []],
@@ -79,12 +84,41 @@ test("a linked user cannot grant", async () => {
   expect(byHand.error?.code).toBe("42501");
 });
 
+test("a linked user reads the own usage, but not that of the project or by its keys", async () => {
+  const usage = (more: object) =>
+    user.rpc("get_usage", {
+      ...{ p_project_id: tenant.id, p_from: consumption.created_at, p_step: "month" },
+      ...more,
+    });
+
+  const own = await usage({ p_external_user_id: "ada", p_group_by: "source" });
+  const byKey = await usage({ p_external_user_id: "ada", p_group_by: "key" });
+  const all = await usage({});
+  const others = await usage({ p_external_user_id: "bob" });
+  const unknown = await usage({ p_external_user_id: "nobody" });
+
+  expect(own.data?.[0]).toMatchObject({
+    tokens_used: 10,
+    groups: [{ group: "base_quota", tokens_used: 10, calls: 1 }],
+  });
+  expect(byKey.error?.code).toBe("TG008");
+  expect(all.error?.code).toBe("TG009");
+  expect(others.error?.code).toBe("TG004");
+  expect(others).toEqual(unknown);
+});
+
 test("a linked user cannot change the own plan, payment or link", async () => {
   const change = user.from("tracked_users").update({ payment_status: "active" })
     .eq("external_id", "ada").select("id");
   const link = await user.rpc("link_user", { ...of("bob"), p_auth_user_id: authUserId });
 
+  const byFunction = await user.rpc("change_user", {
+    ...of("ada"),
+    p_payment_status: "active",
+  });
+
   expect((await change.throwOnError()).data).toEqual([]);
+  expect(byFunction.error?.code).toBe("TG009");
   expect(link.error?.code).toBe("TG009");
 });
 

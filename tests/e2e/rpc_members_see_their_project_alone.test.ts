@@ -9,6 +9,7 @@ async function project() {
     restrictions: [{ tag: "GPT-4", maxTokens: 500, duration: "1 day" }],
   });
   await tenant.grant("ada", 100);
+  await tenant.recurringGrant("ada", 1, { starts_at: "2090-01-01T00:00:00Z" });
   await tenant.consume("ada", 10, { tag: "GPT-4" });
   return tenant;
 }
@@ -43,7 +44,12 @@ test.each(
   expect(new Set(data.map(({ project_id }) => project_id))).toEqual(new Set([own.id]));
 });
 
-test.each(["user_usage", "user_tag_usage", "user_quota_usage", "user_token_grants"] as const)(
+test.each(
+  [
+    ...["user_usage", "user_usage_buckets", "user_tags", "user_quota_usage"] as const,
+    ...["user_token_grants", "recurring_grants"] as const,
+  ],
+)(
   "an owner reads the %s of the own users, and no others",
   async (table) => {
     const { data: users } = await owner.from("tracked_users").select("id").throwOnError();
@@ -73,6 +79,64 @@ test("an owner reads balance and transfers by function, for the own project only
   expect(others.error).toEqual(nobodys.error);
 });
 
+test("an owner reads usage by function, for the own project only", async () => {
+  const { body: { data: [consumption] } } = await own.transfers("ada");
+  const usage = (tenant: Tenant, more: object = {}) =>
+    owner.rpc("get_usage", {
+      ...{ p_project_id: tenant.id, p_from: consumption!.created_at, p_step: "month" },
+      ...more,
+    });
+  const sumOf = ({ data }: Awaited<ReturnType<typeof usage>>) =>
+    data?.reduce((sum, { tokens_used }) => sum + tokens_used, 0);
+
+  const all = await usage(own, { p_group_by: "key" });
+  const ofAda = await usage(own, { p_external_user_id: "ada" });
+  const others = await usage(other);
+  const ofTheirAda = await usage(other, { p_external_user_id: "ada" });
+  const nobodys = await usage(own, { p_external_user_id: "x" });
+
+  expect([sumOf(all), sumOf(ofAda)]).toEqual([10, 10]);
+  expect(all.data?.[0]?.groups).toEqual([{ group: "e2e", tokens_used: 10, calls: 1 }]);
+  expect(others.error?.code).toBe("TG009");
+  expect(ofTheirAda.error?.code).toBe("TG004");
+  expect(ofTheirAda.error).toEqual(nobodys.error);
+});
+
+test("an admin changes users and ends grants in the own project only", async () => {
+  const tenant = await project();
+  const admin = await member(tenant, "admin");
+  const { data: grants } = await service.from("user_token_grants").select(
+    "id, tracked_users!inner()",
+  )
+    .eq("tracked_users.project_id", own.id).throwOnError();
+  const { body: grant } = await tenant.grant("ada", 5);
+  const theirs = { ...ada(own), p_grant_id: grants[0]!.id };
+
+  const voided = await admin.rpc("void_grant", { ...ada(tenant), p_grant_id: grant.grant_id })
+    .throwOnError();
+  const changed = await admin.rpc("change_user", { ...ada(tenant), p_payment_status: "paused" })
+    .throwOnError();
+  const refused = await Promise.all([
+    admin.rpc("void_grant", theirs),
+    admin.rpc("change_user", { ...ada(own), p_payment_status: "paused" }),
+    admin.rpc("create_recurring_grant", {
+      ...{ ...ada(own), p_tokens: 1, p_grant_type: "bonus", p_every: "1 day" },
+    }),
+    viewer.rpc("void_grant", theirs),
+    viewer.rpc("change_user", { ...ada(own), p_payment_status: "paused" }),
+  ]);
+
+  expect(voided.data).toMatchObject({ tokens_voided: 5 });
+  expect(changed.data).toMatchObject({ payment_status: "paused", quota_left: 0 });
+  expect(refused.map(({ error }) => error?.code)).toEqual([
+    ...["TG009", "TG009", "TG009", "TG008", "TG008"],
+  ]);
+  expect((await own.balance("ada")).body).toMatchObject({
+    payment_status: "active",
+    grants_left: 100,
+  });
+});
+
 test("an admin grants in the own project only", async () => {
   const grant = { p_tokens: 5, p_grant_type: "bonus" } as const;
   const tenant = await project();
@@ -81,7 +145,7 @@ test("an admin grants in the own project only", async () => {
   const granted = await admin.rpc("grant_tokens", { ...ada(tenant), ...grant }).throwOnError();
   const refused = await admin.rpc("grant_tokens", { ...ada(own), ...grant });
 
-  expect(granted.data[0]).toMatchObject({ user_id: "ada", tokens: 5, grants_left: 105 });
+  expect(granted.data).toMatchObject({ user_id: "ada", tokens: 5, grants_left: 105 });
   expect(refused.error?.code).toBe("TG009");
 });
 

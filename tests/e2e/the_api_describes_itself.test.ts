@@ -24,14 +24,30 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 );
 
 const tenant = await Tenant.create({ quota: 1_000_000 });
+await tenant.plan({ quota: 2_000_000 }, "Pro");
 await tenant.tagId("GPT-4");
-await tenant.consume("user_123", 1000, { request_id: "chat-1" });
+const { body: first } = await tenant.consume("user_123", 1000, { request_id: "chat-1" });
 
-/** The path with the example's user in it, or with a hold of its own. */
-async function examplePath(path: string): Promise<string> {
-  if (!path.includes("{hold_id}")) return path.replace("{user_id}", "user_123");
-  const { body } = await tenant.hold("user_123", 500);
-  return path.replace("{hold_id}", body.hold_id);
+const USER = "user_123";
+
+/** The URL of an operation for the example's user, with a hold or a grant of its own. */
+async function exampleUrl(path: string): Promise<string> {
+  switch (/{(\w+)}/.exec(path)?.[1]) {
+    case "user_id":
+      return path.replace("{user_id}", USER);
+    case "hold_id":
+      return path.replace("{hold_id}", (await tenant.hold(USER, 500)).body.hold_id);
+    case "grant_id":
+      return path.replace("{grant_id}", (await tenant.grant(USER, 500)).body.grant_id);
+    case "recurring_grant_id": {
+      const { body } = await tenant.recurringGrant(USER, 500);
+      return path.replace("{recurring_grant_id}", body.recurring_grant_id);
+    }
+    default:
+      return path === "/v1/usage"
+        ? `${path}?${new URLSearchParams({ from: first.created_at })}`
+        : path;
+  }
 }
 
 /** The request that the document itself gives as an example, with a link to nobody. */
@@ -49,16 +65,21 @@ test("openapi.json is an OpenAPI 3.1 document with every route", () => {
   expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
     "GET /v1/health",
     "GET /v1/openapi.json",
+    "GET /v1/usage",
     "GET /v1/users/{user_id}/balance",
     "GET /v1/users/{user_id}/transfers",
+    "PATCH /v1/users/{user_id}",
     "POST /v1/check",
     "POST /v1/consume",
     "POST /v1/consume/batch",
     "POST /v1/grants",
+    "POST /v1/grants/{grant_id}/void",
     "POST /v1/holds",
     "POST /v1/holds/{hold_id}/extend",
     "POST /v1/holds/{hold_id}/release",
     "POST /v1/holds/{hold_id}/settle",
+    "POST /v1/recurring-grants",
+    "POST /v1/recurring-grants/{recurring_grant_id}/end",
     "POST /v1/refunds",
     "PUT /v1/users/{user_id}/link",
   ]);
@@ -67,7 +88,7 @@ test("openapi.json is an OpenAPI 3.1 document with every route", () => {
 test.each(operations)("$method $path answers its own example as documented", async (route) => {
   const { method, path, operation } = route;
 
-  const answer = await tenant.api(await examplePath(path), {
+  const answer = await tenant.api(await exampleUrl(path), {
     method,
     ...exampleBody(operation),
   });
@@ -79,7 +100,7 @@ test.each(operations)("$method $path answers its own example as documented", asy
 test.each(operations)("$method $path asks for a key if the document says so", async (route) => {
   const { method, path, operation } = route;
 
-  const answer = await callApi(await examplePath(path), {
+  const answer = await callApi(await exampleUrl(path), {
     method,
     ...exampleBody(operation),
   });
@@ -95,7 +116,7 @@ test("health needs no key", async () => {
   expect(headers.get("cache-control")).toBe("no-store");
 });
 
-test.each(["/", "/v1", "/v1/consumes", "/v1/consume/", "/v2/consume", "/v1/users/ada"])(
+test.each(["/", "/v1", "/v1/consumes", "/v1/consume/", "/v2/consume", "/v1/users"])(
   "%s is no route, and the answer lists those there are",
   async (path) => {
     const { status, body } = await callApi<ErrorJson>(path);
@@ -117,6 +138,7 @@ test.each([
   ["DELETE", "/v1/grants", "POST"],
   ["DELETE", "/v1/holds/hold_1/release", "POST"],
   ["PATCH", "/v1/users/ada/link", "PUT"],
+  ["GET", "/v1/users/ada", "PATCH"],
   ["POST", "/v1/users/ada/balance", "GET"],
   ["POST", "/v1/health", "GET"],
 ])("%s %s is 405, and says to use %s", async (method, path, instead) => {

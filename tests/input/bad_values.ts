@@ -85,13 +85,17 @@ function wholeNumber(from: number, to: number): Kind {
   };
 }
 
+/** What looks the same. */
+const CYRILLIC: Record<string, string> = { a: "а", o: "о", e: "е" };
+
 function oneOf(right: string, says: RegExp): Kind {
   return {
     right,
     says,
     bad: [
       ...quoted("", "some", right.toUpperCase(), ` ${right}`, `${right} `, `${right}\n`, "null"),
-      ...quoted(`${right}'; --`, `${right}::text`, right.replace("o", "о")), // The last is Cyrillic.
+      ...quoted(`${right}'; --`, `${right}::text`),
+      ...quoted(right.replace(/[aoe]/, (letter) => CYRILLIC[letter]!)),
       ...raw("1", "true", "{}", "[]", JSON.stringify([right])),
       ...nul,
     ],
@@ -158,6 +162,66 @@ const time: Kind = {
   ],
 };
 
+/** The time of a field, of which times that exist may be wrong as well: then SQL complains of it. */
+function timeOf(right: string, sqlSays: RegExp, wrong: readonly BadValue[], says = sqlSays): Kind {
+  return {
+    ...time,
+    right,
+    says: new RegExp(`${time.says.source.replace("^ ", "^ (")}|${says.source})`),
+    sqlSays,
+    bad: [...time.bad, ...wrong],
+  };
+}
+
+const infinite = quoted("infinity", "-infinity");
+const future = quoted("2090-01-01T00:00:00Z", "9999-12-31T23:59:59Z");
+const fromNow = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
+
+const tagNames: Kind = {
+  right: ["GPT-4"],
+  says: /^(\[\d+\])? must be (a list of 1 to 100 names of tags|text of 1 to 255 characters)/,
+  sqlSays: /tag/,
+  bad: [
+    ...raw("[]", "[null]", '["GPT-4", null]', '[""]', '["GPT-4", ""]', "{}", "1", "true", "[[]]"),
+    ["256 characters", JSON.stringify(["x".repeat(256)])],
+    ...raw(String.raw`["a\u0000"]`, '[["GPT-4"], []]'),
+    ...quoted("GPT-4", "", "{", '{"GPT-4'),
+  ],
+  badInJson: [
+    ["101 tags", JSON.stringify(Array(101).fill("GPT-4"))],
+    ...raw('["GPT-4", 4]', '[["GPT-4"]]', String.raw`["a\ud83d"]`),
+    ...quoted("{GPT-4}"),
+  ],
+};
+
+const zone: Kind = {
+  right: "Asia/Tokyo",
+  says: /^ (must be text of 1 to 255 characters|[^]* is not a known time zone)/,
+  sqlSays: /time_zone/,
+  bad: [
+    ...quoted(" ", "Mars/Olympus", "Europe/Atlantis", "utc", "utc ", "Utc", "UTC+99", "UTC+5"),
+    ...quoted("UTC-05:00", "GMT", "GMT+1", "Z", "EST", "CET", "MST", "PST8PDT", "EST5EDT"),
+    ...quoted("EST5EDT4,M3", "<+05>-5", "+02:00", "-0330", "5", "europe/paris", "EUROPE/PARIS"),
+    ...quoted("Europe/Pаris", "Europe/Paris ", "Europe/Paris\n", "Europe", "Europe/", "/Paris"),
+    ...quoted("posix/Europe/Paris", "right/Europe/Paris", "posixrules", "Factory", "localtime"),
+    ...quoted("'; drop table projects; --", "../../etc/passwd", "٣", "x".repeat(9999), "null"),
+    ...nul,
+  ],
+  badInJson: [...quoted(""), ...surrogates, ...notText],
+};
+
+const currency: Kind = {
+  right: "EUR",
+  says: /^ must be three capital letters/,
+  sqlSays: /cost_currency/,
+  bad: [
+    ...quoted("", "eur", "Eur", "EU", "EURO", "€", "E R", " EUR", "EUR ", "EUR\n", "ЕUR", "978"),
+    ...quoted("ÄÖÜ", "ＥＵＲ", "'; --", "x".repeat(9999)),
+    ...nul,
+  ],
+  badInJson: [...surrogates, ...notText],
+};
+
 const nobody = quoted("00000000-0000-4000-8000-000000000000");
 const uuid: Kind = {
   right: null,
@@ -175,6 +239,16 @@ const uuid: Kind = {
   ],
   badInJson: quoted("00000000000040008000000000000000", "{00000000-0000-4000-8000-000000000000}"),
 };
+
+/** What cannot be, or is not, the id of a grant. */
+export const forgedGrantIds = [
+  ...["1", "0", "grant", "null", "00000000-0000-4000-8000-000000000000", "0".repeat(32)],
+  ...["00000000-0000-4000-8000-00000000000", "00000000-0000-4000-8000-0000000000000"],
+  ...["00000000-0000-4000-8000-00000000000g", "{00000000-0000-4000-8000-000000000000}"],
+  ...["00000000-0000-4000-8000-00000000000０", " 00000000-0000-4000-8000-000000000000"],
+  ...["00000000-0000-4000-8000-000000000000\n", "ffffffff-ffff-ffff-ffff-ffffffffffff"],
+  ...["'; drop table user_token_grants; --", "x".repeat(4000), "%", "👩‍💻", "a/b", "a?b#c"],
+];
 
 const aHold = `hold_${"0f".repeat(16)}_7`;
 /** What cannot be, or is not, the id of a hold. */
@@ -200,6 +274,9 @@ const batch: Kind = {
   ],
 };
 
+const grantType = oneOf("bonus", /^ must be one of trial, bonus, purchase, refund, adjustment/);
+const every = oneOf("1 day", /^ must be one of 1 day, 1 week, 2 weeks, 1 month, 3 months, 6/);
+
 const tokens = { ...wholeNumber(1, 1e15), sqlSays: /number of tokens/ };
 const ttl = { ...wholeNumber(1, 86_400), sqlSays: /ttl_seconds/ };
 
@@ -219,8 +296,9 @@ const kinds: Readonly<Record<string, Kind>> = {
   transfer_number: { ...wholeNumber(1, 1e15), sqlSays: /transfer_number/ },
   original_request_id: { ...key, right: "chat-1" },
   grant_type: required({
-    ...oneOf("bonus", /^ must be one of trial, bonus, purchase, refund, adjustment/),
-    sqlSays: /grant type/,
+    ...grantType,
+    sqlSays: /grant type|rollover/,
+    bad: [...grantType.bad, ...quoted("rollover")],
   }),
   expires_at: {
     ...time,
@@ -228,6 +306,60 @@ const kinds: Readonly<Record<string, Kind>> = {
     bad: [...time.bad, ...past],
   },
   grant_expires_at: time,
+  effective_at: timeOf(fromNow(-1), /effective_at/, infinite),
+  priority: defaulted({ ...wholeNumber(1, 100), sqlSays: /priority/ }),
+  tags: tagNames,
+  cost_basis: { ...wholeNumber(0, 1e15), sqlSays: /cost_basis/ },
+  cost_currency: currency,
+  every: required({
+    ...every,
+    sqlSays: /period/,
+    bad: [...every.bad, ...quoted("1 hour", "2 days", "1 week 1 day", "P1W", "-1 day", "0 days")],
+  }),
+  starts_at: timeOf(
+    "2090-01-01T00:00:00Z",
+    /start/,
+    [...quoted("0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"), ...infinite],
+    /.* lies more than 1000 times in the past/,
+  ),
+  ends_at: timeOf(
+    "2091-01-01T00:00:00Z",
+    /ends_at/,
+    [...past, ...quoted("-infinity")],
+    /.* is not after starts_at/,
+  ),
+  valid_for: oneOf("1 month", /^ must be one of 1 hour, 1 day, 1 week/),
+  plan: defaulted({
+    ...shortText,
+    right: "Pro",
+    says: /^ (must be text of 1 to 255 characters|[^]* is not known in this project)/,
+    sqlSays: /plan/,
+    bad: [...shortText.bad, ...quoted("pro", "Pro ", "Prо", "0", "null", "'; --")],
+  }),
+  when: required({ ...oneOf("now", /^ must be one of now, period_end/), sqlSays: /When/ }),
+  quota_policy: required({
+    ...oneOf("prorate", /^ must be one of keep, prorate, reset/),
+    sqlSays: /quota/,
+  }),
+  payment_status: defaulted(
+    oneOf("active", /^ must be one of trial, active, past_due, paused, canceled/),
+  ),
+  quota_open_until: defaulted(timeOf("2090-01-01T00:00:00Z", /quota_open_until/, infinite)),
+  billing_anchor: defaulted(timeOf(fromNow(-1), /billing_anchor/, infinite)),
+  grant_id: required(uuid),
+  recurring_grant_id: required(uuid),
+  as_of: timeOf(fromNow(0), /.* is not an instant of/, [...past, ...future, ...infinite]),
+  from: required(
+    timeOf(
+      fromNow(-1),
+      /from/,
+      [...past, ...future, ...infinite],
+      /must be an instant before to|and to are more than 1000 days apart/,
+    ),
+  ),
+  to: timeOf(fromNow(1), /from/, infinite),
+  step: required({ ...oneOf("month", /^ must be one of hour, day, week, month/), sqlSays: /step/ }),
+  group_by: oneOf("source", /^ must be one of tag, user, key, source/),
   auth_user_id: { ...uuid, sqlSays: /auth_user_id/ },
   items: batch,
 
@@ -297,40 +429,22 @@ const kinds: Readonly<Record<string, Kind>> = {
       ...nul,
     ],
   },
-  time_zone: {
-    right: "UTC",
-    says: /^/,
-    sqlSays: /time_zone/,
-    bad: [
-      ...quoted(
-        "",
-        " ",
-        "Mars/Olympus",
-        "Europe/Atlantis",
-        "utc ",
-        "UTC+99",
-        "EST5EDT4,M3",
-        "+02:00",
-      ),
-      ...quoted(
-        "'; drop table projects; --",
-        "../../etc/passwd",
-        "٣",
-        "localtime\n",
-        "x".repeat(9999),
-      ),
-      ...nul,
-    ],
-  },
+  time_zone: zone,
 };
 
 /** The kind of a field of an operation of the API, or of a function of SQL. */
 export function kindOf(operation: string, field: string): Kind {
-  const kind = field !== "tokens" || !/settle|refund/i.test(operation)
-    ? kinds[field]
-    : /settle/i.test(operation)
-    ? required({ ...tokens, ...wholeNumber(0, 1e15) })
-    : tokens;
+  const kind = specialKindOf(operation, field) ?? kinds[field];
   if (!kind) throw new Error(`${operation} has a new field ${field}: give it a kind`);
   return kind;
+}
+
+function specialKindOf(operation: string, field: string): Kind | undefined {
+  if (field === "tokens" && /settle/i.test(operation)) {
+    return required({ ...tokens, ...wholeNumber(0, 1e15) });
+  }
+  if (field === "tokens" && /refund/i.test(operation)) return tokens;
+  // Of all users, if of none.
+  if (field === "external_user_id" && /usage/.test(operation)) return shortText;
+  return;
 }

@@ -6,7 +6,7 @@ import type { Endpoint } from "../../supabase/functions/api/route.ts";
 import { endpoints } from "../../supabase/functions/api/routes.ts";
 import { contents } from "../support/contents.ts";
 import type { ErrorJson } from "../support/tenant.ts";
-import { forgedHoldIds, kindOf } from "./bad_values.ts";
+import { forgedGrantIds, forgedHoldIds, kindOf } from "./bad_values.ts";
 import { serveDatabase } from "./served_database.ts";
 import { fieldsWith, withJson, World } from "./world.ts";
 
@@ -45,6 +45,7 @@ async function send({ path, method = "POST", body, headers = {} }: Request) {
 
 const STATUS: Record<string, number> = {
   invalid_request: 400,
+  unknown_grant: 404,
   unknown_hold: 404,
   method_not_allowed: 405,
   request_too_large: 413,
@@ -57,7 +58,8 @@ async function complaint({ label, code, says, ...request }: Input): Promise<stri
   if (status !== STATUS[code]) return [`is not ${STATUS[code]}: ${answer}`];
   const { error }: ErrorJson = JSON.parse(body);
   if (error.code !== code) return [`is not ${code}: ${answer}`];
-  if (!error.message.split("; ").some((part) => says.test(part))) {
+  // Several complaints are parted by semicolons; but one may quote a value that has some.
+  if (![error.message, ...error.message.split("; ")].some((part) => says.test(part))) {
     return [`does not say ${says}: ${answer}`];
   }
   if (!error.hint) return [`has no hint: ${answer}`];
@@ -98,8 +100,8 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
       })
     ),
     ...Object.keys(query.shape).flatMap((name) =>
-      badQueries(name).map((value) =>
-        invalid(`?${name}=${value}`, starting(name, /^ must be/), {
+      badQueries(operationId, name).map(([value, says]) =>
+        invalid(`?${name}=${value}`, starting(name, says), {
           path: `${path}?${name}=${encodeURIComponent(value)}`,
         })
       )
@@ -108,14 +110,13 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
 
   const paths = Object.keys(params?.shape ?? {}).flatMap((name) => {
     const at = (segment: string) => ({ path: pattern.replace(`:${name}`, segment) });
-    const bad = name === "hold_id"
-      ? forgedHoldIds.map((id) =>
-        invalid(id, /^The hold is not known/, {
-          code: "unknown_hold",
-          ...at(encodeURIComponent(id)),
-        })
-      )
-      : badUserPaths.map((id) => invalid(id, /^user_id must be text of 1 to 255/, at(id)));
+    const unknown = (ids: readonly string[], code: string, says: RegExp) =>
+      ids.map((id) => invalid(id, says, { code, ...at(encodeURIComponent(id)) }));
+    const bad = name === "user_id"
+      ? badUserPaths.map((id) => invalid(id, /^user_id must be text of 1 to 255/, at(id)))
+      : name === "hold_id"
+      ? unknown(forgedHoldIds, "unknown_hold", /^The hold is not known/)
+      : unknown(forgedGrantIds, "unknown_grant", /^The user has no such (recurring )?grant/);
     const malformed = ["%", "a%", "%zz", "%C3", "%e9", "%ff", "%ED%A0%80", "%C0%80"]
       .map((segment) => invalid(segment, /^The path holds a malformed/, at(segment)));
     return [...bad, ...malformed];
@@ -161,7 +162,7 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
   ];
 
   const requirements = required.flatMap((name) => [
-    invalid(`no ${name}`, starting(name, /^ (is required|or original_request_id|must be a list)/), {
+    invalid(`no ${name}`, starting(name, /^ (is required|or .* must be given|must be a list)/), {
       body: JSON.stringify(pick(right, required.filter((other) => other !== name))),
     }),
     // Of a field given twice the last counts, as everywhere in JSON.
@@ -208,7 +209,13 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
 }
 
 function pathOf({ path }: Endpoint, right: Values): string {
-  return path.replace(":hold_id", String(right["hold_id"])).replace(":user_id", "ada");
+  return path.replace(/:(\w+)/, (_, name) => String(right[name]));
+}
+
+function requiredQueryOf({ route: { query, operationId } }: Endpoint): string {
+  const names = Object.entries(query?.shape ?? {})
+    .filter(([, schema]) => !schema.safeParse(undefined).success).map(([name]) => name);
+  return names.map((name) => `?${name}=${kindOf(operationId, name).right}`).join("");
 }
 
 function pick(values: Values, names: readonly string[]): Values {
@@ -228,28 +235,36 @@ function itemFieldsOf({ shape: { items } }: z.ZodObject): string[] {
 function requiredOf({ route: { body, operationId } }: Endpoint): string[] {
   const names = Object.entries(body?.shape ?? {})
     .filter(([, schema]) => !schema.safeParse(undefined).success).map(([name]) => name);
-  return operationId === "createRefund" ? [...names, "transfer_number"] : names;
+  const oneOfSeveral: Record<string, string> = {
+    createRefund: "transfer_number",
+    changeUser: "plan",
+  };
+  const one = oneOfSeveral[operationId];
+  return one ? [...names, one] : names;
 }
 
 /** In a query all values are text. */
-function badQueries(name: string): string[] {
-  switch (name) {
-    case "limit":
-      return [
-        ...["", " ", "0", "-1", "101", "1000", "1.5", "1e1", "1e400", "+1", " 1", "0x10", "abc"],
-        ...["NaN", "Infinity", "9007199254740993", "9223372036854775808", "٣", "１", "null", "[]"],
-        ...["1,2", "\0", "1;drop table tags"],
-      ];
-    case "cursor":
-      return [
-        ...["", " ", "0", "-1", "01", "1.5", "1e1", "+1", " 1", "1 ", "0x10", "abc", "NaN", "null"],
-        ...["1000000000000000", "9007199254740993", "9223372036854775808", "1".repeat(4000), "٣"],
-        ...["１", "\0", "1'--", "eyJpZCI6MX0=", "1,2", "[1]", "2030-01-15T10:30:00Z"],
-      ];
-    default:
-      throw new Error(`the query has a new field ${name}: give it bad values`);
-  }
+function badQueries(operation: string, name: string): [text: string, says: RegExp][] {
+  const numbers = badNumbers[name];
+  if (numbers) return numbers.map((text) => [text, /^ must be/]);
+  const { bad, badInJson = [], says } = kindOf(operation, name);
+  const values = [...bad, ...badInJson].filter(([, json]) => json.startsWith('"'))
+    .map(([, json]): string => JSON.parse(json));
+  return values.filter((text) => !/\p{Surrogate}/u.test(text)).map((text) => [text, says]);
 }
+
+const badNumbers: Record<string, string[]> = {
+  limit: [
+    ...["", " ", "0", "-1", "101", "1000", "1.5", "1e1", "1e400", "+1", " 1", "0x10", "abc"],
+    ...["NaN", "Infinity", "9007199254740993", "9223372036854775808", "٣", "１", "null", "[]"],
+    ...["1,2", "\0", "1;drop table tags"],
+  ],
+  cursor: [
+    ...["", " ", "0", "-1", "01", "1.5", "1e1", "+1", " 1", "1 ", "0x10", "abc", "NaN", "null"],
+    ...["1000000000000000", "9007199254740993", "9223372036854775808", "1".repeat(4000), "٣"],
+    ...["１", "\0", "1'--", "eyJpZCI6MX0=", "1,2", "[1]", "2030-01-15T10:30:00Z"],
+  ],
+};
 
 const badUserPaths = [
   ...["%00", "a%00b", "x".repeat(256), "x".repeat(4000)],
@@ -306,8 +321,11 @@ function tooLarge(json: string, most: number): [string, string][] {
 }
 
 const rows = endpoints.map((endpoint) => {
-  const { method, path, route: { operationId, body } } = endpoint;
-  const fields = [...Object.keys(body?.shape ?? {}), ...requiredOf(endpoint), "hold_id"];
+  const { method, path, route: { operationId, body, params } } = endpoint;
+  const fields = [
+    ...[body, params].flatMap((fields) => Object.keys(fields?.shape ?? {})),
+    ...requiredOf(endpoint),
+  ];
   const examples = Object.fromEntries(
     fields.map((field) => [field, kindOf(operationId, field).right]),
   );
@@ -330,7 +348,7 @@ test.each(rows)(
     expect(await contents(served.sql)).toEqual(before);
     // The control: without anything wrong it would not have been refused.
     const answer = await send({
-      path: pathOf(endpoint, right),
+      path: pathOf(endpoint, right) + requiredQueryOf(endpoint),
       method,
       body: endpoint.route.body ? JSON.stringify(pick(right, requiredOf(endpoint))) : null,
     });

@@ -89,7 +89,7 @@ function wrongObjects(named: Record<string, unknown>): string[] {
 const rows = signatures.map((signature) => {
   const names = signature.arguments.map((argument) => argument.replace(/^p_/, ""));
   const required = names.slice(0, signature.withoutDefault);
-  if (names.includes("transfer_number")) required.push("transfer_number");
+  required.push(...names.filter((name) => ["transfer_number", "plan"].includes(name)));
   const inputs = names.flatMap((field) => {
     const { bad } = kindOf(signature.name, field);
     // These hand all but the key on to a function that is in the table itself: a sample will do.

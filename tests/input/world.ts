@@ -13,10 +13,8 @@ export class World {
 
   static async create(sql: TestSql): Promise<World> {
     const project = await Project.create(sql);
-    await project.plan({
-      quota: 1_000_000,
-      restrictions: [{ tag: "GPT-4", maxTokens: 100_000, duration: "1 day" }],
-    });
+    const restrictions = [{ tag: "GPT-4", maxTokens: 100_000, duration: "1 day" } as const];
+    await project.plan({ quota: 1_000_000, restrictions }, "Pro");
     const [key] = await sql<
       { api_key: string }[]
     >`select * from create_api_key(${project.id}, 'x')`;
@@ -32,6 +30,10 @@ export class World {
     const original = crypto.randomUUID();
     const { transfer_number } = await ada.consume(10, { requestId: original });
     const { hold_id } = await ada.hold(10, { ttl: 3600 });
+    const { grant_id } = await ada.grant(10);
+    const recurring_grant_id = await ada.recurringGrant(10, "1 day", {
+      startsAt: "2090-01-01T00:00:00Z",
+    });
     const [key] = await project.sql`select * from create_api_key(${project.id}, 'spare')`;
     const fresh: Record<string, unknown> = {
       project_id: project.id,
@@ -41,6 +43,9 @@ export class World {
       transfer_number,
       original_request_id: original,
       request_id: crypto.randomUUID(),
+      grant_id,
+      recurring_grant_id,
+      as_of: new Date().toISOString(),
     };
     return Object.fromEntries(
       fields.map((field) => [field, fresh[field] ?? kindOf(operation, field).right]),
@@ -48,12 +53,16 @@ export class World {
   }
 }
 
-/** The fields that a request must have, and this one: a refund names its original in one way only. */
+/**
+ * The fields that a request must have, and this one: a refund names its original in one way only, and
+ * a cost has a currency.
+ */
 export function fieldsWith(field: string | undefined, required: readonly string[]): string[] {
   const others = field === "original_request_id"
     ? required.filter((name) => name !== "transfer_number")
     : required;
-  return [...new Set([...others, ...(field === undefined ? [] : [field])])];
+  const cost = field?.startsWith("cost_") ? ["cost_basis", "cost_currency"] : [];
+  return [...new Set([...others, ...cost, ...(field === undefined ? [] : [field])])];
 }
 
 /** A JSON object of values, but for one field, whose JSON is given. */

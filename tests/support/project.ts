@@ -71,6 +71,21 @@ export interface Call {
 
 export type Mode = "all_or_nothing" | "up_to";
 
+/** A restriction as it stands in restriction_config. */
+export function configOf(
+  { tag, tags, maxTokens, duration, window, startsAt, endsAt }: Restriction,
+): Record<string, string | number | string[]> {
+  return {
+    ...(tag && { tag_name: tag }),
+    ...(tags && { tag_names: tags }),
+    max_tokens: maxTokens,
+    duration,
+    ...(window && { window }),
+    ...(startsAt && { starts_at: startsAt }),
+    ...(endsAt && { ends_at: endsAt }),
+  };
+}
+
 /** A project in the test's own database, set up by plain SQL as an owner would in Studio. */
 export class Project {
   private constructor(readonly sql: TestSql, readonly id: string) {}
@@ -118,22 +133,12 @@ export class Project {
     return plan!.id;
   }
 
-  async restrict(
-    planId: string,
-    { tag, tags, maxTokens, duration, window, startsAt, endsAt }: Restriction,
-  ) {
-    for (const name of tags ?? (tag ? [tag] : [])) await this.tagId(name);
-    const config = {
-      ...(tag && { tag_name: tag }),
-      ...(tags && { tag_names: tags }),
-      max_tokens: maxTokens,
-      duration,
-      ...(window && { window }),
-      ...(startsAt && { starts_at: startsAt }),
-      ...(endsAt && { ends_at: endsAt }),
-    };
+  async restrict(planId: string, restriction: Restriction) {
+    const { tag, tags = tag ? [tag] : [] } = restriction;
+    for (const name of tags) await this.tagId(name);
     await this.sql`insert into plan_restrictions (plan_id, restriction_type, restriction_config)
-      values (${planId}, ${tag || tags ? "tag" : "total"}, ${this.sql.json(config)})`;
+      values (${planId}, ${tags.length > 0 ? "tag" : "total"},
+        ${this.sql.json(configOf(restriction))})`;
   }
 
   /** The id of a tag, made if need be. */
@@ -473,20 +478,22 @@ export class User {
   async recurringGrant(
     tokens: number,
     every: Period,
-    { startsAt, endsAt, validFor, priority = 50, type = "bonus" }: {
+    { startsAt, endsAt, validFor, priority = 50, tags, type = "bonus" }: {
       startsAt: string;
       endsAt?: string;
       validFor?: Period;
       priority?: number;
+      tags?: string[];
       type?: string;
     },
   ): Promise<string> {
     const { sql, id } = this.project;
+    const tagIds = tags && await Promise.all(tags.map((tag) => this.project.tagId(tag)));
     const [row] = await sql<{ id: string }[]>`
       insert into recurring_grants
-        (user_id, token_amount, grant_type, every, starts_at, ends_at, valid_for, priority)
+        (user_id, token_amount, grant_type, every, starts_at, ends_at, valid_for, priority, tag_ids)
       values (tollgate.tracked_user_id(${id}, ${this.externalId}), ${tokens}, ${type}, ${every},
-        ${startsAt}, ${endsAt ?? null}, ${validFor ?? null}, ${priority})
+        ${startsAt}, ${endsAt ?? null}, ${validFor ?? null}, ${priority}, ${tagIds ?? null})
       returning id`;
     return row!.id;
   }

@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { Database } from "../../supabase/functions/_shared/database.types.ts";
 import { errorKinds } from "../../supabase/functions/_shared/errors.ts";
 import { endpoints } from "../../supabase/functions/api/routes.ts";
-import type { PlanOptions, Restriction, UserOptions } from "./project.ts";
+import { configOf, type PlanOptions, type Restriction, type UserOptions } from "./project.ts";
 
 // End-to-end fixtures. They know a stack by its URL and keys only, so that the same tests run against
 // ours, `supabase start` and a hosted project; what they make there stays, as a ledger's users do.
@@ -29,7 +29,13 @@ export interface BatchResult {
   applied: number;
   refused: number;
 }
-export type Grant = RowOf<"grant_with_api_key">;
+export type Grant = Known<RowOf<"grant_with_api_key">>;
+export type Void = Known<RowOf<"void_grant_with_api_key">>;
+export type RecurringGrant = Known<RowOf<"recurring_grant_with_api_key">>;
+export type Account = Known<RowOf<"change_user_with_api_key">>;
+export interface Usage {
+  data: RowOf<"usage_with_api_key">[];
+}
 export type Balance = RowOf<"balance_with_api_key">;
 export interface TransferPage {
   data: RowOf<"transfers_with_api_key">[];
@@ -131,9 +137,10 @@ export class Tenant {
 
   async plan(
     { type = "subscription", quota, period = "1 month", restrictions = [] }: PlanOptions,
+    name: string = randomUUID(),
   ): Promise<string> {
     const { data: plan } = await service.from("plans")
-      .insert({ project_id: this.id, name: randomUUID(), plan_type: type })
+      .insert({ project_id: this.id, name, plan_type: type })
       .select("id").single().throwOnError();
     if (quota !== undefined) {
       await service.from("plan_quotas").insert({ plan_id: plan.id, token_amount: quota, period })
@@ -143,14 +150,13 @@ export class Tenant {
     return plan.id;
   }
 
-  async restrict(planId: string, { tag, maxTokens, duration }: Restriction) {
-    if (tag) await this.tagId(tag);
-    const limit = { max_tokens: maxTokens, duration };
+  async restrict(planId: string, restriction: Restriction) {
+    const { tag, tags = tag ? [tag] : [] } = restriction;
+    for (const name of tags) await this.tagId(name);
     await service.from("plan_restrictions").insert({
       plan_id: planId,
-      restriction_type: tag ? "tag" : "total",
-      restriction_config: { ...(tag && { tag_name: tag }), ...limit },
-      ...limit, // The database fills them from the config, but the generated types ask for them.
+      restriction_type: tags.length > 0 ? "tag" : "total",
+      restriction_config: configOf(restriction),
     }).throwOnError();
   }
 
@@ -164,13 +170,14 @@ export class Tenant {
 
   /** A user on the given plan. */
   async user(externalId: string, planId: string, options: Omit<UserOptions, "planId"> = {}) {
-    const { paymentStatus = "active", billingAnchor } = options;
+    const { paymentStatus = "active", billingAnchor, timeZone = null } = options;
     const { data: user } = await service.from("tracked_users").insert({
       project_id: this.id,
       external_id: externalId,
       plan_id: planId,
       payment_status: paymentStatus,
       ...(billingAnchor && { billing_anchor: billingAnchor }),
+      time_zone: timeZone,
     }).select("id").single().throwOnError();
     return user.id;
   }
@@ -236,8 +243,36 @@ export class Tenant {
     return this.post<Grant>("/v1/grants", { user_id, tokens, grant_type: "bonus", ...more });
   }
 
-  balance(userId: string) {
-    return this.api<Balance>(`/v1/users/${encodeURIComponent(userId)}/balance`);
+  voidGrant(user_id: string, grantId: string, more: object = {}) {
+    return this.post<Void>(`/v1/grants/${grantId}/void`, { user_id, ...more });
+  }
+
+  recurringGrant(user_id: string, tokens: number, more: object = {}) {
+    return this.post<RecurringGrant>("/v1/recurring-grants", {
+      ...{ user_id, tokens, grant_type: "bonus", every: "1 week" },
+      ...more,
+    });
+  }
+
+  endRecurringGrant(user_id: string, recurringGrantId: string) {
+    return this.post<RecurringGrant>(`/v1/recurring-grants/${recurringGrantId}/end`, { user_id });
+  }
+
+  change<Body = Account>(userId: string, change: object, headers: Record<string, string> = {}) {
+    return this.api<Body>(`/v1/users/${encodeURIComponent(userId)}`, {
+      method: "PATCH",
+      headers,
+      body: JSON.stringify(change),
+    });
+  }
+
+  usage(query: Record<string, string>) {
+    return this.api<Usage>(`/v1/usage?${new URLSearchParams(query)}`);
+  }
+
+  balance(userId: string, asOf?: string) {
+    const query = asOf === undefined ? "" : `?as_of=${encodeURIComponent(asOf)}`;
+    return this.api<Balance>(`/v1/users/${encodeURIComponent(userId)}/balance${query}`);
   }
 
   transfers(userId: string, query = "") {

@@ -1,12 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { useDatabase } from "../support/database.ts";
+import { before } from "../support/instants.ts";
 import { type Duration, Project } from "../support/project.ts";
 
 const { sql } = useDatabase();
-
-/** The instant one microsecond before another. */
-const before = (instant: string) =>
-  new Date(+new Date(instant) - 1).toISOString().replace("Z", "999Z");
 
 const boundaries: { duration: Duration; zone: string; boundary: string; next: string }[] = [
   { duration: "1 hour", zone: "UTC", boundary: "2026-05-06T10:00Z", next: "2026-05-06T11:00Z" },

@@ -53,11 +53,24 @@ export function connectDatabase({ supabaseUrl, secretKey }: Env, deadlineMs = DE
     refund: (args: Args<"refund_with_api_key">) =>
       run("refund_with_api_key", client.rpc("refund_with_api_key", args)),
     grant: (args: Args<"grant_with_api_key">) =>
-      only("grant_with_api_key", client.rpc("grant_with_api_key", args)),
+      run("grant_with_api_key", client.rpc("grant_with_api_key", args)),
+    voidGrant: (args: Args<"void_grant_with_api_key">) =>
+      run("void_grant_with_api_key", client.rpc("void_grant_with_api_key", args)),
+    recurringGrant: (args: Args<"recurring_grant_with_api_key">) =>
+      run("recurring_grant_with_api_key", client.rpc("recurring_grant_with_api_key", args)),
+    endRecurringGrant: (args: Args<"end_recurring_grant_with_api_key">) =>
+      run(
+        "end_recurring_grant_with_api_key",
+        client.rpc("end_recurring_grant_with_api_key", args),
+      ),
+    changeUser: (args: Args<"change_user_with_api_key">) =>
+      run("change_user_with_api_key", client.rpc("change_user_with_api_key", args)),
     balance: (args: Args<"balance_with_api_key">) =>
       only("balance_with_api_key", client.rpc("balance_with_api_key", args)),
     transfers: (args: Args<"transfers_with_api_key">) =>
       run("transfers_with_api_key", client.rpc("transfers_with_api_key", args)),
+    usage: (args: Args<"usage_with_api_key">) =>
+      run("usage_with_api_key", client.rpc("usage_with_api_key", args)),
     link: (args: Args<"link_user_with_api_key">) =>
       only("link_user_with_api_key", client.rpc("link_user_with_api_key", args)),
   };
@@ -72,9 +85,11 @@ interface RpcCall<Data> {
 
 /** The state of a restriction, in its current window. */
 export type LimitState = {
-  tag: string | null;
+  tags: string[] | null;
   max_tokens: number;
-  duration: "1 hour" | "1 day" | "1 week" | "1 month";
+  /** A whole number of hours, days, weeks or months, e.g. `5 hours`. */
+  duration: string;
+  window: "calendar" | "rolling";
   left: number;
   resets_at: string;
 };

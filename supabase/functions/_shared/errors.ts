@@ -77,6 +77,12 @@ export const errorKinds = {
     meaning: "There is no such route.",
     hint: "GET /v1/openapi.json lists the routes.",
   },
+  unknown_grant: {
+    status: 404,
+    sqlstate: "TG016",
+    meaning: "The user has no such grant, or no such recurring grant.",
+    hint: "Use the grant_id or recurring_grant_id that the answer gave when it was made.",
+  },
   method_not_allowed: {
     status: 405,
     meaning: "The route exists, but not for this method.",
@@ -87,6 +93,12 @@ export const errorKinds = {
     sqlstate: "TG012",
     meaning: "The hold has expired, or has been settled or released.",
     hint: "A hold ends once. To repeat the call that ended it, send its request_id.",
+  },
+  grant_ended: {
+    status: 409,
+    sqlstate: "TG017",
+    meaning: "The grant has been spent or voided, or has expired.",
+    hint: "Nothing is left of it to be voided.",
   },
   link_conflict: {
     status: 409,

@@ -30,7 +30,7 @@ export function createApp({ database }: { database: TollgateDatabase }) {
   });
   app.use(cors({
     origin: "*",
-    allowMethods: ["GET", "HEAD", "POST", "PUT", "OPTIONS"],
+    allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS"],
     allowHeaders: [
       "authorization",
       "x-api-key",

@@ -1,19 +1,10 @@
 import { z } from "zod";
-import { apiError } from "../_shared/errors.ts";
 import { count, holdId, instant } from "./fields.ts";
 import { applied, decided, sources, transferNumber } from "./receipts.ts";
-import type { AppContext } from "./route.ts";
 
 // What the routes of holds have in common.
 
 export const HoldParams = z.strictObject({ hold_id: holdId });
-
-/** The hold of the path. What cannot be the id of a hold is as unknown as one that no hold has. */
-export function readHoldId(c: AppContext): string {
-  const params = HoldParams.safeParse(c.req.param());
-  if (!params.success) throw apiError("unknown_hold");
-  return params.data.hold_id;
-}
 
 export const heldSources = sources.describe("Who would pay, in the order of use.");
 
@@ -47,8 +38,10 @@ export const Hold = z.strictObject({
     sources: [{ type: "quota", tokens: 500, left: 500 }],
     nearest_limit: {
       tag: "GPT-4",
+      tags: ["GPT-4"],
       max_tokens: 2000,
       duration: "1 day",
+      window: "calendar",
       used: 0,
       held: 500,
       left: 1500,

@@ -38,14 +38,16 @@ const HEADERS: Record<"x-request-id" | AnswerHeader, object> = {
   },
   "RateLimit-Policy": {
     description:
-      "The restriction of `nearest_limit`, named by its window and its tag, percent-encoded: `q` " +
-      "tokens in `w` seconds, where the window has a fixed length. Neither for replays nor without " +
-      "a restriction. See draft-ietf-httpapi-ratelimit-headers-10.",
+      "The restriction of `nearest_limit`, named by its window and its tags, percent-encoded: `q` " +
+      "tokens in `w` seconds, but for windows of months, which have no fixed length; a calendar " +
+      "window is shorter or longer by an hour where clocks are changed. Neither for replays nor " +
+      "without a restriction. See draft-ietf-httpapi-ratelimit-headers-10.",
     schema: { type: "string" },
     example: '"day-GPT-4";q=2000;qu="tokens";w=86400',
   },
   "RateLimit": {
-    description: "Of the same restriction: `r` tokens left, for another `t` seconds.",
+    description:
+      "Of the same restriction: `r` tokens left; in `t` seconds all that is used now counts no more.",
     schema: { type: "string" },
     example: '"day-GPT-4";r=1500;t=48600',
   },
@@ -177,7 +179,8 @@ const IDEMPOTENCY_KEY_HEADER = {
 function parameters(location: "path" | "query", fields: z.ZodObject | undefined) {
   return Object.entries(fields?.shape ?? {}).map(([name, field]) => {
     const { description, ...schema } = jsonSchema(field, "input");
-    return { name, in: location, required: location === "path", description, schema };
+    const required = !field.safeParse(undefined).success;
+    return { name, in: location, required, description, schema };
   });
 }
 

@@ -1,9 +1,13 @@
 import type { Outcome } from "../_shared/database.ts";
 
-const SECONDS = { "1 hour": 3600, "1 day": 86_400, "1 week": 604_800, "1 month": undefined };
+/** A month has no fixed length. */
+const SECONDS = new Map([["hour", 3600], ["day", 86_400], ["week", 604_800]]);
 
 /** Integers of structured fields (RFC 9651) have at most 15 digits. */
 const MAX_INTEGER = 999_999_999_999_999;
+
+/** Any one tag fits into it; of a hundred tags that share a limit the last may not. */
+const MAX_NAME_LENGTH = 2000;
 
 /**
  * The nearest restriction in the words of draft-ietf-httpapi-ratelimit-headers-10. Nothing for a
@@ -16,13 +20,20 @@ export function rateLimitHeaders(
   >,
 ): Record<string, string> {
   if (nearest_limit === null || replayed) return {};
-  const { tag, max_tokens, duration, left, resets_at } = nearest_limit;
-  // Quotes and backslashes, which a structured string would have to escape, are encoded as well.
-  const name = duration.slice(2) + (tag === null ? "" : `-${encodeURIComponent(tag)}`);
+  const { tags, max_tokens, duration, window, left, resets_at } = nearest_limit;
+  const [count = "", units = ""] = duration.split(" ");
+  const unit = units.replace(/s$/, "");
+  const seconds = SECONDS.get(unit);
+  const name = [
+    ...(window === "rolling" ? [window] : []),
+    ...(count === "1" ? [unit] : [count, `${unit}s`]),
+    // Quotes and backslashes, which a structured string would have to escape, are encoded as well.
+    ...(tags ? [tags.map(encodeURIComponent).join(",")] : []),
+  ].join("-").slice(0, MAX_NAME_LENGTH);
   const quota = Math.min(max_tokens, MAX_INTEGER);
-  const window = SECONDS[duration] ? `;w=${SECONDS[duration]}` : "";
+  const length = seconds ? `;w=${Number(count) * seconds}` : "";
   return {
-    "ratelimit-policy": `"${name}";q=${quota};qu="tokens"${window}`,
+    "ratelimit-policy": `"${name}";q=${quota};qu="tokens"${length}`,
     "ratelimit": `"${name}";r=${Math.min(left, MAX_INTEGER)};t=${
       Math.max(0, secondsBetween(created_at, resets_at))
     }`,

@@ -10,15 +10,23 @@ const source = z.discriminatedUnion("type", [
 ]);
 export const sources = z.array(source);
 
+/** Of every answer to what is applied once. */
+export const appliedOnce = {
+  request_id: z.string().describe("Retry with this id: it is never applied twice."),
+  replayed: z.boolean().describe("Whether the request_id had been applied before."),
+  created_at: instant,
+};
+
+export const quotaLeft = count.describe("Base quota left; 0 while the payment closes it.");
+export const grantsLeft = count.describe("Tokens left in all grants in force.");
+
 /** Of every answer about a user's tokens. */
 export const common = {
   message: z.string().describe("For people."),
   user_id: z.string(),
-  quota_left: count.describe("Base quota left; 0 while the payment is not active."),
-  grants_left: count.describe("Tokens left in all grants in force."),
-  request_id: z.string().describe("Retry with this id: it is never applied twice."),
-  replayed: z.boolean().describe("Whether the request_id had been applied before."),
-  created_at: instant,
+  quota_left: quotaLeft,
+  grants_left: grantsLeft,
+  ...appliedOnce,
 };
 
 /** Of every answer that could have been a denial. */
@@ -89,8 +97,10 @@ export const receiptExample = {
   ],
   nearest_limit: {
     tag: "GPT-4",
+    tags: ["GPT-4"],
     max_tokens: 2000,
     duration: "1 day",
+    window: "calendar",
     used: 500,
     held: 0,
     left: 1500,
@@ -135,8 +145,10 @@ export const Denial = z.strictObject({
     sources: [],
     nearest_limit: {
       tag: "GPT-4",
+      tags: ["GPT-4"],
       max_tokens: 2000,
       duration: "1 day",
+      window: "calendar",
       used: 1900,
       held: 0,
       left: 100,

@@ -1,11 +1,22 @@
 import { z } from "zod";
-import { apiError, errorKinds } from "../_shared/errors.ts";
+import { apiError, type ErrorCode, errorKinds } from "../_shared/errors.ts";
 import { IDEMPOTENCY_KEY } from "./fields.ts";
 import type { AppContext } from "./route.ts";
 
 /** The path parameters, decoded. */
 export function readParams<Schema extends z.ZodObject>(c: AppContext, schema: Schema) {
   return parse(schema, c.req.param());
+}
+
+/** The ids of the path. What cannot be an id is as unknown as one that nothing has. */
+export function readIds<Schema extends z.ZodObject>(
+  c: AppContext,
+  schema: Schema,
+  unknown: ErrorCode,
+) {
+  const params = schema.safeParse(c.req.param());
+  if (!params.success) throw apiError(unknown);
+  return params.data;
 }
 
 /** The query parameters; unknown and repeated ones are refused. */

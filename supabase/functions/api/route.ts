@@ -37,7 +37,7 @@ export interface Route {
 
 /** One line of the route table. */
 export interface Endpoint {
-  method: "GET" | "POST" | "PUT";
+  method: "GET" | "POST" | "PUT" | "PATCH";
   path: `/${string}`;
   route: Route;
 }

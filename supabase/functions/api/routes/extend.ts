@@ -2,8 +2,8 @@ import { z } from "zod";
 import { apiKeyHash } from "../../_shared/api_key.ts";
 import { answer, APPLIED_HEADERS } from "../answer.ts";
 import { requestId, ttlSeconds } from "../fields.ts";
-import { Hold, HoldParams, readHoldId } from "../holds.ts";
-import { readBody, readQuery } from "../request.ts";
+import { Hold, HoldParams } from "../holds.ts";
+import { readBody, readIds, readQuery } from "../request.ts";
 import type { Route } from "../route.ts";
 
 const Query = z.strictObject({});
@@ -24,13 +24,13 @@ export const extend: Route = {
   errors: ["unknown_hold", "hold_not_open", "idempotency_mismatch", "request_too_large"],
   async handle(c, database) {
     const keyHash = await apiKeyHash(c.req.raw.headers);
-    const holdId = readHoldId(c);
+    const { hold_id } = readIds(c, HoldParams, "unknown_hold");
     readQuery(c, Query);
     const { ttl_seconds } = await readBody(c, Body);
     return answer(
       await database.extend({
         p_key_hash: keyHash,
-        p_hold_id: holdId,
+        p_hold_id: hold_id,
         p_ttl_seconds: ttl_seconds,
         p_request_id: c.get("requestId"),
       }),

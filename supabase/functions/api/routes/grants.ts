@@ -3,15 +3,21 @@ import { apiKeyHash } from "../../_shared/api_key.ts";
 import { given } from "../../_shared/database.ts";
 import { replayedHeader } from "../answer.ts";
 import {
+  costBasis,
+  costCurrency,
   count,
+  effectiveAt,
   expiresAt,
   grantType,
   instant,
   metadata,
+  priority,
   requestId,
+  tags,
   tokens,
   userId,
 } from "../fields.ts";
+import { appliedOnce, grantsLeft, transferNumber } from "../receipts.ts";
 import { readBody, readQuery } from "../request.ts";
 import type { Route } from "../route.ts";
 
@@ -20,16 +26,26 @@ const Body = z.strictObject({
   user_id: userId,
   tokens,
   grant_type: grantType,
+  effective_at: effectiveAt,
   expires_at: expiresAt,
+  priority,
+  tags,
+  cost_basis: costBasis,
+  cost_currency: costCurrency,
   metadata,
   request_id: requestId,
-}).meta({
+}).refine(
+  ({ cost_basis, cost_currency }) => (cost_basis == null) === (cost_currency == null),
+  { path: ["cost_basis"], error: "and cost_currency must be given together, or neither" },
+).meta({
   title: "GrantRequest",
   examples: [{
     user_id: "user_123",
     tokens: 1000,
     grant_type: "purchase",
     expires_at: "2030-12-31T23:59:59Z",
+    cost_basis: 1999,
+    cost_currency: "EUR",
     request_id: "order-7",
   }],
 });
@@ -39,13 +55,16 @@ const Grant = z.strictObject({
   user_id: z.string(),
   tokens: count,
   grant_type: grantType,
+  effective_at: instant.describe("From when on the tokens can be spent."),
   expires_at: instant.nullable().describe("Null: never."),
+  priority: count,
+  tags: z.array(z.string()).nullable().describe("Null: anything."),
+  cost_basis: count.nullable(),
+  cost_currency: z.string().nullable(),
   metadata: z.record(z.string(), z.unknown()).nullable(),
-  grants_left: count.describe("Tokens left in all grants of the user in force."),
-  transfer_number: count.describe("Its entry in the user's audit trail."),
-  request_id: z.string().describe("Retry with this id: it is never applied twice."),
-  replayed: z.boolean().describe("Whether the request_id had been applied before."),
-  created_at: instant,
+  grants_left: grantsLeft,
+  transfer_number: transferNumber,
+  ...appliedOnce,
 }).meta({
   title: "Grant",
   examples: [{
@@ -53,7 +72,12 @@ const Grant = z.strictObject({
     user_id: "user_123",
     tokens: 1000,
     grant_type: "purchase",
+    effective_at: "2030-01-15T10:30:00.123456+00:00",
     expires_at: "2030-12-31T23:59:59+00:00",
+    priority: 50,
+    tags: null,
+    cost_basis: 1999,
+    cost_currency: "EUR",
     metadata: null,
     grants_left: 1400,
     transfer_number: 43,
@@ -67,7 +91,8 @@ export const grants: Route = {
   operationId: "createGrant",
   summary: "Give tokens to a user",
   description:
-    "Grants are used up in the order in which they expire, after the base quota of a subscription.",
+    "Grants are spent after the base quota of a subscription: by priority, then in the order in " +
+    "which they expire.",
   secured: true,
   query: Query,
   body: Body,
@@ -78,7 +103,7 @@ export const grants: Route = {
       headers: ["Idempotent-Replayed"],
     },
   },
-  errors: ["unknown_user", "idempotency_mismatch", "request_too_large"],
+  errors: ["unknown_tag", "unknown_user", "idempotency_mismatch", "request_too_large"],
   async handle(c, database) {
     const keyHash = await apiKeyHash(c.req.raw.headers);
     readQuery(c, Query);
@@ -88,8 +113,16 @@ export const grants: Route = {
       p_external_user_id: body.user_id,
       p_tokens: body.tokens,
       p_grant_type: body.grant_type,
+      p_priority: body.priority,
       p_request_id: c.get("requestId"),
-      ...given({ p_expires_at: body.expires_at, p_metadata: body.metadata }),
+      ...given({
+        p_effective_at: body.effective_at,
+        p_expires_at: body.expires_at,
+        p_tags: body.tags,
+        p_cost_basis: body.cost_basis,
+        p_cost_currency: body.cost_currency,
+        p_metadata: body.metadata,
+      }),
     });
     return Response.json(grant, { status: 201, headers: replayedHeader(grant) });
   },

@@ -3,9 +3,9 @@ import { apiKeyHash } from "../../_shared/api_key.ts";
 import { given } from "../../_shared/database.ts";
 import { answer, APPLIED_HEADERS, DENIED_HEADERS } from "../answer.ts";
 import { allowExcess, count, metadata, requestId, settledTokens } from "../fields.ts";
-import { HoldParams, readHoldId } from "../holds.ts";
+import { HoldParams } from "../holds.ts";
 import { applied, decided, denied, sources, tokensHeld, transferNumber } from "../receipts.ts";
-import { readBody, readQuery } from "../request.ts";
+import { readBody, readIds, readQuery } from "../request.ts";
 import type { Route } from "../route.ts";
 
 const Query = z.strictObject({});
@@ -57,8 +57,10 @@ const Settlement = z.strictObject({
     sources: [{ type: "quota", tokens: 420, left: 580 }],
     nearest_limit: {
       tag: "GPT-4",
+      tags: ["GPT-4"],
       max_tokens: 2000,
       duration: "1 day",
+      window: "calendar",
       used: 420,
       held: 0,
       left: 1580,
@@ -143,13 +145,13 @@ export const settle: Route = {
   ],
   async handle(c, database) {
     const keyHash = await apiKeyHash(c.req.raw.headers);
-    const holdId = readHoldId(c);
+    const { hold_id } = readIds(c, HoldParams, "unknown_hold");
     readQuery(c, Query);
     const body = await readBody(c, Body);
     return answer(
       await database.settle({
         p_key_hash: keyHash,
-        p_hold_id: holdId,
+        p_hold_id: hold_id,
         p_tokens: body.tokens,
         p_allow_excess: body.allow_excess,
         p_request_id: c.get("requestId"),

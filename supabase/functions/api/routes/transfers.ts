@@ -12,7 +12,8 @@ const Query = z.strictObject({ limit, cursor });
 const Transfer = z.strictObject({
   transfer_number: count.describe("Gapless number of the user's transfers, from 1."),
   amount: z.int().describe(
-    "Tokens: positive for a grant or refund, negative for a consumption, 0 for a step of a hold.",
+    "Tokens: positive for a grant or refund, negative for a consumption or void, 0 for a step of a " +
+      "hold or a change of the account.",
   ),
   transaction_type: z.enum(Constants.public.Enums.transaction_type),
   tag: z.string().nullable(),
@@ -21,13 +22,15 @@ const Transfer = z.strictObject({
   quota_left: count.describe("Base quota left just after."),
   grants_left: count.describe("Tokens left in grants just after."),
   tokens_held: count.describe("Tokens in open holds just after."),
-  grant_id: z.uuid().nullable().describe("The grant given, if any."),
+  grant_id: z.uuid().nullable().describe("The grant given or voided, if any."),
   refers_to: count.nullable().describe(
     "The transfer of the hold that this settles, extends or releases, or of the consumption that " +
       "it refunds; else null.",
   ),
   request_id: z.string().nullable(),
-  metadata: z.record(z.string(), z.unknown()).nullable(),
+  metadata: z.record(z.string(), z.unknown()).nullable().describe(
+    "Your own; of a change of the account, what was `before` and `after`.",
+  ),
   created_at: instant,
 });
 
@@ -63,7 +66,8 @@ export const transfers: Route = {
   operationId: "listTransfers",
   summary: "The audit trail of a user",
   description:
-    "Every grant, consumption, step of a hold and refund, newest first, a page at a time.",
+    "Every grant, void, consumption, step of a hold, refund and change of the account, newest " +
+    "first, a page at a time.",
   secured: true,
   params: Params,
   query: Query,

@@ -1,0 +1,117 @@
+// Changes of a user's plan, payment, billing anchor and time zone.
+
+import type { PaymentStatus } from "../support/project.ts";
+import {
+  type Account,
+  begunPeriods,
+  clocksAt,
+  endOf,
+  isOpen,
+  openHolds,
+  type Plan,
+  quotaAt,
+  quotaOf,
+  type QuotaPeriod,
+  quotaPeriodAt,
+  type Settings,
+  settingsAt,
+  sizeOf,
+  sum,
+  takenOf,
+  total,
+} from "./model_account.ts";
+import { Mistake } from "./model_decision.ts";
+import { DAY, quarterOf } from "./model_time.ts";
+
+/** Null: left as it is. */
+export interface Change {
+  plan: Plan | null;
+  payment: PaymentStatus | null;
+  when: "now" | "period_end";
+  policy: "keep" | "prorate" | "reset";
+  quotaOpenUntil: number | null;
+  anchor: number | null;
+  /** "": the project's. */
+  timeZone: string | null;
+}
+
+export function changed(account: Account, change: Change, at: number): Settings {
+  const before = settingsAt(account, at);
+  const after = { ...before };
+  const period = quotaAt(account, at);
+  if (change.when === "period_end" && !period) throw new Mistake("TG001");
+  if (change.plan) {
+    after.next = null;
+    if (change.when === "now") after.plan = change.plan;
+    else if (change.plan !== before.plan) {
+      after.next = { plan: change.plan, at: endOf(account, period!) };
+    }
+    if (after.plan !== before.plan) after.planSince = at;
+  }
+  if (change.payment && change.payment !== before.payment) {
+    const { graceDays } = account.project;
+    const hasGrace = change.payment === "past_due" && graceDays > 0;
+    after.payment = change.payment;
+    after.quotaOpenUntil = hasGrace ? at + graceDays * DAY : null;
+  }
+  if (change.payment === "canceled" && change.when === "period_end") {
+    after.quotaOpenUntil = endOf(account, period!);
+  }
+  after.quotaOpenUntil = change.quotaOpenUntil ?? after.quotaOpenUntil;
+  after.anchor = change.anchor ?? before.anchor;
+  after.timeZone = (change.timeZone ?? before.timeZone) || null;
+  if (isOpen(after, at) && !isOpen(before, at)) after.quotaOpenSince = at;
+  return after;
+}
+
+/** The period of the new plan's quota that a change of plan begins, of a size by the policy. */
+export function carriedOver(
+  account: Account,
+  after: Settings,
+  policy: Change["policy"],
+  at: number,
+): QuotaPeriod | null {
+  const before = settingsAt(account, at);
+  const { project } = account;
+  const newQuota = quotaOf(after.plan);
+  if (!newQuota) return null;
+  const newClocks = { ...project, timeZone: after.timeZone ?? project.timeZone };
+  const newSpan = quotaPeriodAt(newQuota, after.anchor, newClocks, at);
+  const period = { kind: "quota", plan: after.plan, start: at, end: newSpan.end } as const;
+  if (policy === "reset") return { ...period, fixedSize: null };
+
+  const oldQuota = quotaOf(before.plan);
+  const old = quotaAt(account, at);
+  // What was used of any base quota: switching there and back is no way to a second one.
+  const begun = begunPeriods(account);
+  const isCut = begun.some((one) =>
+    one.start < newSpan.start && endOf(account, one) > newSpan.start
+  );
+  const since = isCut ? quarterOf(newSpan.start) : newSpan.start;
+  const used = sum(
+    account.transfers
+      .filter(({ countedAt }) => countedAt >= since)
+      .flatMap(({ draws }) => draws)
+      .filter(({ source }) => source.kind === "quota")
+      .map(({ tokens }) => tokens),
+  );
+  const held = total(
+    openHolds(account, at).flatMap(({ draws }) => draws).filter(({ source }) => source === old),
+  );
+  const kept = newQuota.amount - used - held;
+  if (policy === "keep") return { ...period, fixedSize: Math.max(0, kept) };
+
+  const left = old ? Math.max(0, sizeOf(old) - takenOf(account, at)(old)) : 0;
+  const [newShare, newWhole] = [BigInt(newSpan.end - at), BigInt(newSpan.end - newSpan.start)];
+  let gain = BigInt(newQuota.amount) * newShare;
+  let whole = newWhole;
+  if (oldQuota) {
+    const oldSpan = quotaPeriodAt(oldQuota, before.anchor, clocksAt(account, at), at);
+    const [oldShare, oldWhole] = [BigInt(oldSpan.end - at), BigInt(oldSpan.end - oldSpan.start)];
+    gain = gain * oldWhole - BigInt(oldQuota.amount) * oldShare * newWhole;
+    whole = newWhole * oldWhole;
+  }
+  const prorated = left + Number(gain / whole - (gain % whole < 0n ? 1n : 0n));
+  const most = Math.max(newQuota.amount, oldQuota?.amount ?? 0) - used - held;
+  return { ...period, fixedSize: Math.max(0, Math.min(prorated, most)) };
+}
