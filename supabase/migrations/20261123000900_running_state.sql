@@ -630,10 +630,14 @@ begin
         f.id, f.token_amount - f.tokens_used, f.grant_type, f.priority, f.effective_at, f.expires_at, f.tag_ids,
         f.created_at
       )::tollgate.grant_state
-      from public.user_token_grants f
-      where f.user_id = p_user_id
-        and not f.is_spent
-        and coalesce(f.voided_at, f.expires_at, 'infinity') > n.at
+      from (
+        -- In the order of its index, which the planner then prefers, however small the table.
+        select * from public.user_token_grants g
+        where g.user_id = p_user_id
+          and not g.is_spent
+          and coalesce(g.voided_at, g.expires_at, 'infinity') > n.at
+        order by coalesce(g.voided_at, g.expires_at, 'infinity'), g.created_at, g.id
+      ) f
       order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
     ),
     null, 0, 0,
