@@ -54,6 +54,10 @@ create index idx_user_token_grants_expires
 on public.user_token_grants (user_id, coalesce(voided_at, expires_at, 'infinity'), created_at, id)
 where not is_spent;
 
+-- Since when nothing has rolled over.
+create index idx_user_token_grants_rollover on public.user_token_grants (user_id, recurring_grant_id, effective_at)
+where grant_type = 'rollover';
+
 comment on table public.user_token_grants is
   'Tokens given to a user. Inserting a row books its transfer; spent by priority, then first in, first out by expiry.';
 comment on column public.user_token_grants.user_id is

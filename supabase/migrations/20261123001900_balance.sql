@@ -73,9 +73,27 @@ begin
   a.quota := (
     select q from public.user_quota_usage q
     where q.user_id = p_user_id and q.quota_id = (a.plan_quota).id and q.period_start <= p_at
+      -- Begun by then.
+      and exists (
+        select from public.token_transfers t
+        where t.user_id = p_user_id and t.transfer_number <= v_last and (
+          t.quota_id = q.quota_id and t.quota_period_start = q.period_start
+          or t.transaction_type = 'account_change' and t.created_at = q.period_start
+        )
+      )
     order by q.period_start desc
     limit 1
   );
+  if exists (
+    select from public.token_transfers t
+    where t.user_id = p_user_id and t.transaction_type = 'account_change' and t.transfer_number > v_last
+      and t.created_at = (a.quota).period_end and t.metadata ->> 'quota_policy' is not null
+  ) then
+    -- A change of plan that nobody knew of has ended it since.
+    a.quota.period_end := (
+      tollgate.quota_period_at(a.plan_quota, a.billing_anchor, a.time_zone, a.week_start, p_at)
+    ).period_end;
+  end if;
   a.quota.tokens_used := (a.quota).tokens_used - coalesce((
     select sum(t.base_quota_used) from public.token_transfers t
     where t.user_id = p_user_id and t.transfer_number > v_last
