@@ -387,8 +387,14 @@ declare
   p public.user_quota_usage;
   g public.user_token_grants;
   v_end timestamptz := (a.quota).period_start;
+  v_rolled timestamptz;
   v_held bigint;
 begin
+  -- Periods may be cut otherwise now than when the last one rolled over: by another anchor, zone or length.
+  select max(f.effective_at) into v_rolled
+  from public.user_token_grants f
+  where f.user_id = a.user_id and f.recurring_grant_id = v_quota.id and f.grant_type = 'rollover'
+    and f.created_at <= a.at;
   -- Back from the current period, as far as what was carried over can still be spent.
   for i in 1 .. v_quota.rollover_periods loop
     exit when v_end <= greatest(v_quota.rollover_since, a.existing_since, a.plan_since, a.quota_open_since);
@@ -405,6 +411,7 @@ begin
       p.token_amount := v_quota.token_amount;
       p.tokens_used := 0;
     end if;
+    exit when p.period_start < v_rolled;
     select coalesce(sum(s.tokens), 0) into v_held
     from unnest(a.holds) h
     cross join lateral unnest(h.sources) s
@@ -434,7 +441,7 @@ end;
 $$;
 
 comment on function tollgate.due_rollovers(tollgate.account) is
-  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Only of periods that ended after rollover was switched on and after the user was created, came to the plan and had the quota opened; tokens that holds set aside do not roll over. Their ids are computed, so that none can be made twice.';
+  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Only of periods that ended after rollover was switched on and after the user was created, came to the plan and had the quota opened; tokens that holds set aside do not roll over. No time rolls over twice: a period that began before the last one that did had ended does not. Their ids are computed, so that none can be made twice.';
 
 create function tollgate.add_due_grants(p_account tollgate.account)
 returns tollgate.account

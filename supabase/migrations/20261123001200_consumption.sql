@@ -344,6 +344,8 @@ declare
 begin
   if p_read_only then
     a := tollgate.account_at(p_project_id, p_user_id, p_external_user_id, array[p_tag_id], v_at);
+    -- Transfers of due grants would come first.
+    a.usage.last_transfer_number := (a.usage).last_transfer_number + cardinality(a.due_grants);
   else
     a := tollgate.open_account(p_project_id, p_user_id, p_external_user_id, array[p_tag_id], v_at, p_but_hold);
   end if;

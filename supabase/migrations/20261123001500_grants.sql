@@ -188,18 +188,22 @@ as $$
 declare
   u public.tracked_users;
   t public.token_transfers;
+  a tollgate.account;
   v_booking tollgate.booking;
 begin
   select * into strict u from public.tracked_users f where f.id = new.user_id;
+  a := tollgate.account_at(u.project_id, u.id, u.external_id, '{}', new.created_at);
+  if new.recurring_grant_id is not null then
+    -- One that was due: the others come after it.
+    a.grants_left := a.grants_left - (select coalesce(sum(d.token_amount), 0) from unnest(a.due_grants) d);
+  end if;
   t.amount := new.token_amount;
   t.transaction_type := 'grant';
   t.user_token_grants_id := new.id;
   t.request_id := new.request_id;
   t.request_hash := case when new.request_id is not null then tollgate.grant_hash(new) end;
   t.metadata := new.metadata;
-  v_booking := tollgate.book(
-    tollgate.account_at(u.project_id, u.id, u.external_id, '{}', new.created_at), t, '{}'
-  );
+  v_booking := tollgate.book(a, t, '{}');
   perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
   return null;
 end;
@@ -357,6 +361,10 @@ begin
   t := tollgate.find_replay(g.user_id, p_request_id, tollgate.grant_hash(g));
   v_replayed := t.user_id is not null;
   if not v_replayed then
+    -- As before any call, what was due is written down first.
+    perform tollgate.open_account(
+      p_project_id, g.user_id, p_external_user_id, '{}', coalesce(p_at, clock_timestamp())
+    );
     insert into public.user_token_grants (
       user_id, token_amount, grant_type, effective_at, expires_at, priority, tag_ids, cost_basis, cost_currency,
       request_id, metadata, created_at
