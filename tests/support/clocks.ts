@@ -81,19 +81,6 @@ function times(length: Length, number: number): Temporal.Duration {
   return Temporal.Duration.from({ [unit]: count * number });
 }
 
-/** Local times as if they were UTC, for recurring_grants_come_by_local_clocks. */
-export class Clocks {
-  constructor(readonly zone: string) {}
-
-  local(instant: number): number {
-    return instant + offset(instant, this.zone);
-  }
-
-  instantOf(local: number): number {
-    return instantOf(new Date(local).toISOString().replace("Z", ""), this.zone);
-  }
-}
-
 /** Zones of every kind: with and without changes of clocks, by an hour, by half, at midnight, and odd offsets. */
 export const ZONES = [
   "UTC",
