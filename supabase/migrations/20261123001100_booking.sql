@@ -499,10 +499,6 @@ begin
   foreach n in array p_usages loop
     update public.user_usage f
     set
-      -- By other clocks the next recurring grant is due at another instant: let it be looked for.
-      due_at = case
-        when f.time_zone = n.time_zone or f.due_at = 'infinity' then f.due_at else n.last_transfer_at
-      end,
       time_zone = n.time_zone,
       week_start = n.week_start,
       last_transfer_number = n.last_transfer_number,

@@ -32,7 +32,8 @@ begin
     'quota_open_until', u.quota_open_until,
     'quota_open_since', u.quota_open_since,
     'billing_anchor', u.billing_anchor,
-    'time_zone', u.time_zone
+    'time_zone', u.time_zone,
+    'changed_at', u.changed_at
   );
 end;
 $$;
@@ -51,7 +52,6 @@ declare
   o constant public.tracked_users := p_old;
   n public.tracked_users := p_new;
 begin
-  n.changed_at := p_at;
   if o.next_plan_at <= p_at then
     -- Took effect meanwhile, whatever is to come next.
     n.plan_since := p_at;
@@ -65,15 +65,6 @@ begin
     end if;
   elsif n.plan_id <> o.plan_id then
     n.plan_since := p_at;
-  end if;
-  if n.next_plan_at <= p_at then
-    -- What is to come at once, or in the past, is a change now.
-    if n.plan_id <> n.next_plan_id then
-      n.plan_id := n.next_plan_id;
-      n.plan_since := p_at;
-    end if;
-    n.next_plan_id := null;
-    n.next_plan_at := null;
   end if;
   if n.payment_status <> o.payment_status and n.quota_open_until is not distinct from o.quota_open_until then
     select case when n.payment_status = 'past_due' and p.grace_days > 0 then p_at + make_interval(days => p.grace_days) end
@@ -276,21 +267,27 @@ as $$
 declare
   v_old constant public.tracked_users := tollgate.changed_user(p_old, p_old, p_new.changed_at);
   v_moves constant boolean := p_new.plan_id <> v_old.plan_id;
+  v_period_end timestamptz;
   t public.token_transfers;
   v_booking tollgate.booking;
 begin
+  if v_moves then
+    v_period_end := tollgate.carry_quota(v_old, p_new, p_policy, p_new.changed_at);
+  end if;
   t.amount := 0;
   t.transaction_type := 'account_change';
   t.request_id := p_request_id;
   t.request_hash := p_request_hash;
   t.metadata := jsonb_build_object(
-    'before', tollgate.settings_of(p_old),
+    'before', tollgate.settings_of(v_old),
     'after', tollgate.settings_of(p_new),
-    'quota_policy', case when v_moves then p_policy end,
-    'quota_period_end', case when v_moves then tollgate.carry_quota(v_old, p_new, p_policy, p_new.changed_at) end
+    'quota_policy', case when v_moves then p_policy end
   );
+  if v_period_end is not null then
+    t.metadata := t.metadata || jsonb_build_object('quota_period_end', v_period_end);
+  end if;
   v_booking := tollgate.book(
-    tollgate.account_at(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at), t, '{}'
+    tollgate.open_account(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at), t, '{}'
   );
   perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
   return v_booking.transfer;
@@ -311,15 +308,27 @@ set search_path = ''
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 as $$
+declare
+  v_at timestamptz;
 begin
-  perform tollgate.lock_user(new.id);
-  return tollgate.changed_user(old, new, tollgate.instant_of_change(new.id));
+  perform tollgate.lock_user(old.id);
+  perform tollgate.open_account(old.project_id, old.id, old.external_id, '{}', clock_timestamp());
+  v_at := tollgate.instant_of_change(old.id);
+  if new.next_plan_at is distinct from old.next_plan_at and new.next_plan_at <= v_at then
+    raise exception using
+      errcode = 'TG001',
+      message = format('next_plan_at %s is not in the future', new.next_plan_at),
+      hint = 'Set plan_id for a change of plan now.';
+  end if;
+  new := tollgate.changed_user(old, new, v_at);
+  new.changed_at := v_at;
+  return new;
 end;
 $$;
 
 alter function tollgate.complete_change_by_hand() owner to tollgate_kernel;
 comment on function tollgate.complete_change_by_hand() is
-  'Trigger: locks the user, dates the change under the lock and fills what follows from it.';
+  'Trigger: locks the user, writes down what was due before a change by hand, dates the change and fills what follows from it. Raises TG001.';
 
 create function tollgate.book_change_by_hand()
 returns trigger
@@ -516,6 +525,7 @@ begin
   n.quota_open_until := coalesce(p_quota_open_until, n.quota_open_until);
   -- Once more: who is canceled at the end of the period was not closed in between.
   n.quota_open_since := (tollgate.changed_user(v_current, n, a.at)).quota_open_since;
+  n.changed_at := a.at;
   update public.tracked_users u
   set
     plan_id = n.plan_id,

@@ -89,7 +89,7 @@ begin
   a.quota.period_end := coalesce((
     select (t.metadata ->> 'quota_period_end')::timestamptz from public.token_transfers t
     where t.user_id = p_user_id and t.transaction_type = 'account_change' and t.transfer_number > v_last
-      and t.created_at = (a.quota).period_end and t.metadata ->> 'quota_period_end' is not null
+      and t.created_at = (a.quota).period_end and t.metadata ? 'quota_period_end'
   ), (a.quota).period_end);
   a.quota.tokens_used := (a.quota).tokens_used - coalesce((
     select sum(t.base_quota_used) from public.token_transfers t

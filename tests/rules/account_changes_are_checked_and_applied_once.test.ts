@@ -21,12 +21,12 @@ describe("refused, with nothing written", () => {
   test.each<[string, Change, string]>([
     ["nothing to change", {}, "Nothing was given to change"],
     ["a policy alone", { quotaPolicy: "reset" }, "Nothing was given to change"],
-    ["an unknown plan", { plan: "Pro" }, "The plan 'Pro' is not known in this project"],
-    ["an empty plan", { plan: "" }, "The plan '' is not known in this project"],
+    ["an unknown plan", { plan: "Pro" }, "plan 'Pro' is not known in this project"],
+    ["an empty plan", { plan: "" }, "plan '' is not known in this project"],
     [
       "another project's plan",
       { plan: "foreign" },
-      "The plan 'foreign' is not known in this project",
+      "plan 'foreign' is not known in this project",
     ],
     [
       "a payment status that waits for the period's end",

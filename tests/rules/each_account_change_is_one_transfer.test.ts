@@ -28,6 +28,7 @@ async function userOnFree() {
     quota_open_since: "-infinity",
     billing_anchor: start,
     time_zone: null,
+    changed_at: expect.any(String),
   };
   return { project, ids, user, settings };
 }
@@ -40,7 +41,7 @@ interface ChangeTransfer {
   quota_left: number;
   metadata: Record<"before" | "after", Record<string, string | null>> & {
     quota_policy: string | null;
-    quota_period_end: string | null;
+    quota_period_end?: string;
   };
   created_at: Date;
 }
@@ -97,7 +98,6 @@ describe("by function", () => {
           time_zone: "Asia/Tokyo",
         },
         quota_policy: null,
-        quota_period_end: null,
       },
       created_at: new Date(middle),
     }]);
@@ -110,9 +110,9 @@ describe("by function", () => {
 
     const scheduled = { ...settings, next_plan_id: ids.pro, next_plan: "pro", next_plan_at: end };
     expect((await transfersOf(user)).map(({ metadata }) => metadata)).toEqual([
-      { before: settings, after: scheduled, quota_policy: null, quota_period_end: null },
+      { before: settings, after: scheduled, quota_policy: null },
       {
-        before: scheduled,
+        before: { ...settings, plan_id: ids.pro, plan: "pro", plan_since: end },
         after: {
           ...settings,
           plan_id: ids.pro,
@@ -121,7 +121,6 @@ describe("by function", () => {
           time_zone: "Asia/Tokyo",
         },
         quota_policy: null,
-        quota_period_end: null,
       },
     ]);
   });
@@ -206,7 +205,7 @@ describe("by hand", () => {
 
     const [, , change] = await transfersOf(user) as ChangeTransfer[];
     expect(change!.metadata).toEqual({
-      before: { ...settings, next_plan_id: ids.pro, next_plan: "pro", next_plan_at: end },
+      before: { ...settings, plan_id: ids.pro, plan: "pro", plan_since: end },
       after: {
         ...settings,
         plan_id: ids.pro,
@@ -215,7 +214,6 @@ describe("by hand", () => {
         payment_status: "paused",
       },
       quota_policy: null,
-      quota_period_end: null,
     });
     expect(
       await sql`select period_start, tokens_used from user_quota_usage
