@@ -235,7 +235,7 @@ begin
     'quota_policy', case when p_new.plan_id <> p_old.plan_id then p_policy end
   );
   v_booking := tollgate.book(
-    tollgate.account_at(p_new.project_id, p_new.id, p_new.external_id, '{}', p_at), t, '{}'
+    tollgate.open_account(p_new.project_id, p_new.id, p_new.external_id, '{}', p_at), t, '{}'
   );
   perform tollgate.record(array[v_booking.transfer], null, array[tollgate.usage_of(v_booking.account)], null);
   return v_booking.transfer;
@@ -252,18 +252,25 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   if new.next_plan_at is not null and not isfinite(new.next_plan_at) or not isfinite(new.billing_anchor) then
     raise exception using
       errcode = 'TG001', message = 'next_plan_at and billing_anchor must be instants', hint = 'Give a date and time.';
   end if;
+  -- Locks the row of tracked_users before that of user_usage, against the order of change_user(): of
+  -- two changes of one user at once, one by hand, Postgres may have to end one, which can be repeated.
+  perform tollgate.lock_user(old.id);
+  perform tollgate.open_account(old.project_id, old.id, old.external_id, '{}', clock_timestamp());
   return tollgate.changed_user(old, new, clock_timestamp());
 end;
 $$;
 
 alter function tollgate.prepare_change_by_hand() owner to tollgate_kernel;
-comment on function tollgate.prepare_change_by_hand() is 'Trigger: fills what follows from a change by hand. Raises TG001.';
+comment on function tollgate.prepare_change_by_hand() is
+  'Trigger: locks the user, writes down what was due before a change by hand, and fills what follows from it. Raises TG001.';
 
 create function tollgate.book_change_by_hand()
 returns trigger
@@ -277,9 +284,6 @@ as $$
 declare
   v_at timestamptz;
 begin
-  -- Locks the row of tracked_users before that of user_usage, against the order of change_user(): of
-  -- two changes of one user at once, one by hand, Postgres may have to end one, which can be repeated.
-  perform tollgate.lock_user(new.id);
   select greatest(clock_timestamp(), u.last_transfer_at) into v_at from public.user_usage u where u.user_id = new.id;
   perform tollgate.book_account_change(tollgate.changed_user(old, old, v_at), new, 'keep', null, null, v_at);
   return null;
