@@ -410,6 +410,7 @@ declare
   p public.user_quota_usage;
   g public.user_token_grants;
   v_end timestamptz := (a.quota).period_start;
+  v_was_begun boolean;
   v_held bigint;
 begin
   -- Back from the current period, as far as what was carried over can still be spent.
@@ -419,7 +420,8 @@ begin
     where f.user_id = a.user_id and f.quota_id = v_quota.id and f.period_start < v_end
     order by f.period_start desc
     limit 1;
-    if not found or p.period_end < v_end then
+    v_was_begun := found and p.period_end = v_end;
+    if not v_was_begun then
       -- Nothing was used.
       select greatest(n.period_start, p.period_end) into p.period_start
       from tollgate.quota_period_at(
@@ -427,6 +429,9 @@ begin
       ) n;
       p.token_amount := v_quota.token_amount;
       p.tokens_used := 0;
+    elsif not p.is_fixed then
+      -- Never more than the quota, where it has been made smaller since the period was last drawn on.
+      p.token_amount := least(p.token_amount, v_quota.token_amount);
     end if;
     -- Also those that have expired since, so that it does not matter when somebody looks.
     select coalesce(sum(s.tokens), 0) into v_held
@@ -457,6 +462,8 @@ begin
       g.recurring_grant_id := v_quota.id;
       return next g;
     end if;
+    -- When it was begun, what the periods before had left rolled over.
+    exit when v_was_begun;
     v_end := p.period_start;
   end loop;
 end;

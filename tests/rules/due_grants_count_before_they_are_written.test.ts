@@ -179,11 +179,16 @@ describe("the first call that writes, whatever becomes of it, writes them down:"
   });
 
   test.each<[string, (user: User) => Promise<unknown>]>([
-    ["a grant by hand", ({ id }) =>
-      sql`insert into user_token_grants (user_id, token_amount, grant_type)
-        values (${id!}, 20, 'bonus'), (${id!}, 30, 'bonus')`],
-    ["a change by hand", ({ id }) =>
-      sql`update tracked_users set payment_status = 'paused' where id = ${id!}`],
+    [
+      "a grant by hand",
+      ({ id }) =>
+        sql`insert into user_token_grants (user_id, token_amount, grant_type)
+        values (${id!}, 20, 'bonus'), (${id!}, 30, 'bonus')`,
+    ],
+    [
+      "a change by hand",
+      ({ id }) => sql`update tracked_users set payment_status = 'paused' where id = ${id!}`,
+    ],
   ])("%s", async (_, edit) => {
     const project = await Project.create(sql);
     await project.plan({ type: "pay_as_you_go" });
@@ -308,9 +313,12 @@ test("nobody looks for 18 months: then all are there, the oldest first", async (
   const unseen = await user.balance(later);
   expect(unseen).toMatchObject({ grants_left: 500 * weeks });
   expect(times(unseen)).toEqual(
-    Array.from({ length: weeks }, (_, week) =>
-      new Date(+new Date("2031-01-06T00:00:00Z") + week * 7 * 86_400_000).toISOString()
-        .replace(".000Z", "+00:00")),
+    Array.from(
+      { length: weeks },
+      (_, week) =>
+        new Date(+new Date("2031-01-06T00:00:00Z") + week * 7 * 86_400_000).toISOString()
+          .replace(".000Z", "+00:00"),
+    ),
   );
 
   await user.consume(1250, { at: later });

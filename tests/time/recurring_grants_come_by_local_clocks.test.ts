@@ -247,8 +247,10 @@ test(`100 random ones, looked at now and then, come when another time zone libra
       ...(end && { endsAt: instant(end) }),
     });
     const local = clocks.local(start);
-    const times = Array.from({ length: 14 }, (_, count) =>
-      clocks.instantOf(after(local, every, count)))
+    const times = Array.from(
+      { length: 14 },
+      (_, count) => clocks.instantOf(after(local, every, count)),
+    )
       .filter((time) => time < (end ?? Infinity));
 
     const last = times.at(-1)!;
@@ -256,7 +258,7 @@ test(`100 random ones, looked at now and then, come when another time zone libra
     for (const look of [...looks, last - 1, last].sort((one, other) => one - other)) {
       const at = new Date(look).toISOString();
       if (random.pick([true, false])) await user.consume(1000, { at });
-            expect([zone, every, instant(start), at, ...await timesAt(user, at)]).toEqual([
+      expect([zone, every, instant(start), at, ...await timesAt(user, at)]).toEqual([
         zone,
         every,
         instant(start),

@@ -123,7 +123,13 @@ test("the last day of a month that is another day in the next zone is neither lo
 
 test(`a zone that changes again and again: each time comes once, none is lost (TOLLGATE_SEED=${seed})`, async () => {
   const random = new Random();
-  const zones = ["UTC", "America/New_York", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago"];
+  const zones = [
+    "UTC",
+    "America/New_York",
+    "Asia/Tokyo",
+    "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+  ];
   const days: { [every in Period]?: number } = { "1 day": 1, "1 week": 7, "2 weeks": 14 };
   for (let round = 0; round < 15; round++) {
     const user = await userIn(random.pick(zones));
