@@ -193,7 +193,7 @@ function unless(code: string) {
 
 test(`random balances of the past are what they were (TOLLGATE_SEED=${seed})`, async () => {
   const random = new Random();
-  for (let walks = 0; walks < 2; walks++) {
+  for (let walks = 0; walks < 12; walks++) {
     const walk = await Walk.create(random);
     for (let steps = 0; steps < 150; steps++) await walk.step();
     await walk.user.grant(1, { at: iso(walk.now + 1) });
