@@ -48,8 +48,16 @@ insert into token_transfers (
 select user_id, transfer_number, -2, 'consumption', 1, 1, 0, 0, 0, at from history;
 insert into user_token_grants_consume
 select user_id, transfer_number, grant_id, 1, 0, at, 1 from history;
-insert into user_token_grants (user_id, id, token_amount, tokens_used, is_spent, grant_type, created_at)
-select user_id, grant_id, count(*), count(*), true, 'purchase', min(at) from history group by 1, 2;
+insert into user_token_grants (
+  user_id, id, token_amount, tokens_used, is_spent, grant_type, effective_at, created_at
+)
+select user_id, grant_id, count(*), count(*), true, 'purchase', min(at), min(at) from history group by 1, 2;
+insert into user_usage_buckets (
+  user_id, starts_at, tag_id, api_key_id, calls, tokens_used, base_quota_used, grants_used
+)
+select user_id, tollgate.quarter_of(at), no.id, no.id, count(*), 2 * count(*), count(*), count(*)
+from history, (select '00000000-0000-0000-0000-000000000000'::uuid as id) no
+group by 1, 2, 3;
 insert into user_quota_usage (user_id, quota_id, period_start, period_end, token_amount, tokens_used)
 select h.user_id, q.id, h.at, h.at + interval '1 minute', 1, 1 from history h, plan_quotas q;
 update user_usage u set last_transfer_number = h.last_number

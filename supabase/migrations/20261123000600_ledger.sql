@@ -57,7 +57,6 @@ where not is_spent;
 -- Finds the grants of a tag when the tag is deleted. Few grants are for some tags only.
 create index idx_user_token_grants_tags on public.user_token_grants using gin (tag_ids)
 where tag_ids is not null;
-
 comment on table public.user_token_grants is
   'Tokens given to a user. Inserting a row books its transfer; spent by priority, then first in, first out by expiry.';
 comment on column public.user_token_grants.user_id is

@@ -83,17 +83,21 @@ declare
 begin
   if p_length = interval '1 hour' then
     -- An hour is 60 minutes even where clocks show it twice: date_trunc() with a zone keeps the
-    -- offset of p_at. Only a change by less than an hour (Lord Howe) cuts an hour short: then the
-    -- hour before the change ends, and this one begins, at the change.
+    -- offset of p_at. Only a change by part of an hour (Lord Howe) cuts an hour short: then it has
+    -- those minutes that belong to it by their own offset.
     starts_at := date_trunc('hour', p_at, p_time_zone);
     ends_at := starts_at + p_length;
-    if date_trunc('hour', starts_at, p_time_zone) < starts_at then
-      starts_at := date_trunc('hour', starts_at, p_time_zone) + p_length;
+    if date_trunc('hour', starts_at, p_time_zone) <> starts_at
+      or date_trunc('hour', ends_at - interval '1 minute', p_time_zone) <> starts_at then
+      select min(m), max(m) + interval '1 minute'
+      into starts_at, ends_at
+      from generate_series(starts_at, ends_at - interval '1 minute', interval '1 minute') m
+      where date_trunc('hour', m, p_time_zone) = starts_at;
     end if;
     return;
   end if;
 
-  -- A guess that is at most a few off, then the exact answer.
+  -- By the clocks; where they are set back across a boundary, the next window has begun already.
   if v_months > 0 then
     v_count := floor((12 * (extract(year from v_local) - 2001) + extract(month from v_local) - 1) / v_months);
   elsif v_days > 0 then
@@ -107,13 +111,8 @@ begin
   loop
     starts_at := tollgate.first_instant(v_origin + v_count * p_length, p_time_zone);
     ends_at := tollgate.first_instant(v_origin + (v_count + 1) * p_length, p_time_zone);
-    if p_at < starts_at then
-      v_count := v_count - 1;
-    elsif p_at >= ends_at then
-      v_count := v_count + 1;
-    else
-      return;
-    end if;
+    exit when p_at < ends_at;
+    v_count := v_count + 1;
   end loop;
 end;
 $$;
@@ -132,7 +131,8 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if p_length < interval '1 day' then
+  -- Number 0 begins at the anchor also where clocks show the anchor's time for the second time.
+  if p_number = 0 or p_length < interval '1 day' then
     return p_anchor + p_number * p_length;
   end if;
   return tollgate.instant_of((p_anchor at time zone p_time_zone) + p_number * p_length, p_time_zone);

@@ -65,6 +65,7 @@ create type tollgate.account as (
   limits tollgate.limit_state[],
   other_limits public.limit_usage[],
   quota public.user_quota_usage,
+  quota_is_new boolean,
   quota_is_open boolean,
   quota_held bigint,
   quota_left bigint,
@@ -78,7 +79,7 @@ create type tollgate.account as (
 );
 
 comment on type tollgate.account is
-  'All that the rules need to know of one user at one instant: restrictions and their windows, the quota period, the grants that have not ended in the order of use, the open holds by expiry. due_grants are among the grants, but not written down yet.';
+  'All that the rules need to know of one user at one instant: restrictions and their windows, the quota period (quota_is_new: nothing is written of it yet), the grants that have not ended in the order of use, the open holds by expiry. due_grants are among the grants, but not written down yet.';
 
 create function tollgate.quarter_of(p_at timestamptz)
 returns timestamptz
@@ -304,7 +305,7 @@ declare
   a constant tollgate.account := p_account;
   q public.user_quota_usage := a.quota;
 begin
-  if q.period_end is null or a.at >= q.period_end then
+  if a.quota_is_new then
     -- A period once begun runs to its end; after a change of anchor or zone the next one starts there.
     select greatest(n.period_start, q.period_end), n.period_end into q.period_start, q.period_end
     from tollgate.quota_period_at(a.plan_quota, a.billing_anchor, a.time_zone, a.week_start, a.at) n;
@@ -387,6 +388,7 @@ declare
   p public.user_quota_usage;
   g public.user_token_grants;
   v_end timestamptz := (a.quota).period_start;
+  v_was_begun boolean;
   v_held bigint;
 begin
   -- Back from the current period, as far as what was carried over can still be spent.
@@ -396,7 +398,8 @@ begin
     where f.user_id = a.user_id and f.quota_id = v_quota.id and f.period_start < v_end
     order by f.period_start desc
     limit 1;
-    if not found or p.period_end < v_end then
+    v_was_begun := found and p.period_end = v_end;
+    if not v_was_begun then
       -- Nothing was used.
       select greatest(n.period_start, p.period_end) into p.period_start
       from tollgate.quota_period_at(
@@ -404,9 +407,18 @@ begin
       ) n;
       p.token_amount := v_quota.token_amount;
       p.tokens_used := 0;
+    elsif not p.is_fixed then
+      -- Never more than the quota, where it has been made smaller since the period was last drawn on.
+      p.token_amount := least(p.token_amount, v_quota.token_amount);
     end if;
+    -- Also those that have expired since, so that it does not matter when somebody looks.
     select coalesce(sum(s.tokens), 0) into v_held
-    from unnest(a.holds) h
+    from (
+      select * from unnest(a.holds)
+      union all
+      select * from public.token_holds f
+      where f.user_id = a.user_id and f.ended_by is null and f.expires_at > v_end and f.expires_at <= a.at
+    ) h
     cross join lateral unnest(h.sources) s
     where s.grant_id is null and h.quota_id = v_quota.id and h.quota_period_start = p.period_start;
 
@@ -428,13 +440,31 @@ begin
       g.recurring_grant_id := v_quota.id;
       return next g;
     end if;
+    -- When it was begun, what the periods before had left rolled over.
+    exit when v_was_begun;
     v_end := p.period_start;
   end loop;
 end;
 $$;
 
 comment on function tollgate.due_rollovers(tollgate.account) is
-  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Only of periods that ended after rollover was switched on and after the user was created, came to the plan and had the quota opened; tokens that holds set aside do not roll over. Their ids are computed, so that none can be made twice.';
+  'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Only of periods that ended after rollover was switched on and after the user was created, came to the plan and had the quota opened; tokens that holds had set aside when it ended do not roll over. Their ids are computed, so that none can be made twice.';
+
+create function tollgate.rollovers_are_due(p_account tollgate.account)
+returns boolean
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (p_account.plan_quota).rollover_periods is not null
+    and p_account.exists_already and p_account.quota_is_new and p_account.quota_is_open;
+end;
+$$;
+
+comment on function tollgate.rollovers_are_due(tollgate.account) is
+  'Whether the quota period is one of which nothing is written down yet, so that what earlier ones left unused rolls over. Once only: what comes back to a period after that lapses.';
 
 create function tollgate.add_due_grants(p_account tollgate.account)
 returns tollgate.account
@@ -447,9 +477,7 @@ declare
   a tollgate.account := p_account;
 begin
   a.due_grants := array(select d from tollgate.due_occurrences(a) d)
-    || case when (a.plan_quota).rollover_periods is not null and a.quota_is_open then
-      array(select d from tollgate.due_rollovers(a) d)
-    else '{}' end;
+    || case when tollgate.rollovers_are_due(a) then array(select d from tollgate.due_rollovers(a) d) else '{}' end;
   if cardinality(a.due_grants) > 0 then
     a.grants := array(
       select g
@@ -549,7 +577,6 @@ as $$
 declare
   a tollgate.account := p_account;
   g tollgate.grant_state;
-  v_is_new_period boolean;
 begin
   a.quota_held := 0;
   a.grants_left := 0;
@@ -560,12 +587,11 @@ begin
   a.quota_is_open := (a.plan_quota).id is not null
     and tollgate.quota_is_open(a.payment_status, a.quota_open_until, a.at);
   if (a.plan_quota).id is not null then
-    v_is_new_period := (a.quota).period_end is null or a.at >= (a.quota).period_end;
+    a.quota_is_new := (a.quota).period_end is null or a.at >= (a.quota).period_end;
     a.quota := tollgate.quota_at(a);
     a.quota_amount := case when (a.quota).is_fixed then (a.quota).token_amount else (a.plan_quota).token_amount end;
   end if;
-  if tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone)
-    or v_is_new_period and (a.plan_quota).rollover_periods is not null then
+  if tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone) or tollgate.rollovers_are_due(a) then
     a := tollgate.add_due_grants(a);
   end if;
   if cardinality(a.holds) > 0 then
@@ -624,16 +650,20 @@ begin
       order by c.period_start desc
       limit 1
     ),
-    false, 0, 0,
+    false, false, 0, 0,
     array(
       select row(
         f.id, f.token_amount - f.tokens_used, f.grant_type, f.priority, f.effective_at, f.expires_at, f.tag_ids,
         f.created_at
       )::tollgate.grant_state
-      from public.user_token_grants f
-      where f.user_id = p_user_id
-        and not f.is_spent
-        and coalesce(f.voided_at, f.expires_at, 'infinity') > n.at
+      from (
+        -- In the order of its index, which the planner then prefers, however small the table.
+        select * from public.user_token_grants g
+        where g.user_id = p_user_id
+          and not g.is_spent
+          and coalesce(g.voided_at, g.expires_at, 'infinity') > n.at
+        order by coalesce(g.voided_at, g.expires_at, 'infinity'), g.created_at, g.id
+      ) f
       order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
     ),
     null, 0, 0,
@@ -731,6 +761,7 @@ tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timesta
 tollgate.quota_at(tollgate.account),
 tollgate.due_occurrences(tollgate.account),
 tollgate.due_rollovers(tollgate.account),
+tollgate.rollovers_are_due(tollgate.account),
 tollgate.add_due_grants(tollgate.account),
 tollgate.counts_in(tollgate.limit_state, uuid, timestamptz),
 tollgate.hold_aside(tollgate.account),

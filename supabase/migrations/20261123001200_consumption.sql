@@ -317,7 +317,7 @@ declare
     p_project_id, p_user_id, p_external_id, p_tag_ids, p_at, p_but_hold
   );
 begin
-  if cardinality(a.due_grants) > 0 or tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone) then
+  if tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone) or tollgate.rollovers_are_due(a) then
     perform tollgate.book_due_grants(a);
     a := tollgate.account_at(p_project_id, p_user_id, p_external_id, p_tag_ids, a.at, p_but_hold);
   end if;
@@ -344,6 +344,8 @@ declare
 begin
   if p_read_only then
     a := tollgate.account_at(p_project_id, p_user_id, p_external_user_id, array[p_tag_id], v_at);
+    -- Transfers of due grants would come first.
+    a.usage.last_transfer_number := (a.usage).last_transfer_number + cardinality(a.due_grants);
   else
     a := tollgate.open_account(p_project_id, p_user_id, p_external_user_id, array[p_tag_id], v_at, p_but_hold);
   end if;

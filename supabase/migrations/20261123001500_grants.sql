@@ -62,6 +62,9 @@ begin
   if p_grant_type is null then
     v_problem := 'The grant type is missing';
     v_hint := 'Give one of: ' || array_to_string(array_remove(enum_range(null::public.grant_type), 'rollover'), ', ') || '.';
+  elsif p_grant_type = 'rollover' then
+    v_problem := 'Grants of type rollover are made by quotas';
+    v_hint := 'Use another grant type.';
   elsif p_priority is null or p_priority not between 1 and 100 then
     v_problem := 'priority must be a whole number from 1 to 100';
     v_hint := 'Lower numbers are spent first; 50 is usual.';
@@ -98,6 +101,7 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_usage public.user_usage;
+  v_user public.tracked_users;
   v_grants_left numeric;
   v_problem text;
   v_hint text := 'Leave both out.';
@@ -110,12 +114,12 @@ begin
   new.created_at := greatest(coalesce(new.created_at, clock_timestamp()), v_usage.last_transfer_at);
   new.effective_at := coalesce(new.effective_at, new.created_at);
   new.expires_at := nullif(new.expires_at, 'infinity');
-  -- What is due by itself was checked when it was arranged, and must not stop the user's calls.
-  if new.recurring_grant_id is null then
-    perform tollgate.check_grant_terms(
-      new.user_id, new.token_amount, new.grant_type, new.priority, new.tag_ids, new.metadata, new.request_id
-    );
+  if new.tag_ids is not null then
+    new.tag_ids := array(select distinct i from unnest(new.tag_ids) i order by i);
   end if;
+  perform tollgate.check_grant_terms(
+    new.user_id, new.token_amount, new.grant_type, new.priority, new.tag_ids, new.metadata, new.request_id
+  );
   select coalesce(sum(g.token_amount - g.tokens_used), 0) into v_grants_left
   from public.user_token_grants g
   where g.user_id = new.user_id and not g.is_spent
@@ -136,7 +140,7 @@ begin
     v_problem := 'cost_basis must be a whole number from 0 to 1000000000000000, and cost_currency a code such as EUR';
     v_hint := 'Give both, the amount in the smallest unit of the currency, or neither.';
   -- 2^53 - 1: the largest integer that every JSON client reads exactly.
-  elsif v_grants_left > 9007199254740991 - new.token_amount and new.recurring_grant_id is null then
+  elsif v_grants_left > 9007199254740991 - new.token_amount then
     v_problem := 'A user''s grants may not total more than 9007199254740991 tokens';
     v_hint := 'Grant fewer tokens.';
   elsif exists (
@@ -147,13 +151,17 @@ begin
   if v_problem is not null then
     raise exception using errcode = 'TG001', message = v_problem, hint = v_hint;
   end if;
+  if new.refund_of is null then
+    select * into strict v_user from public.tracked_users u where u.id = new.user_id;
+    perform tollgate.open_account(v_user.project_id, v_user.id, v_user.external_id, '{}', new.created_at);
+  end if;
   return new;
 end;
 $$;
 
 alter function tollgate.prepare_grant() owner to tollgate_kernel;
 comment on function tollgate.prepare_grant() is
-  'Trigger: locks the user, dates the grant under the lock and checks it. Raises TG001, TG004, TG006.';
+  'Trigger: locks the user, dates the grant under the lock and checks it; what is due is written down before it. Raises TG001, TG004, TG006.';
 
 create function tollgate.grant_hash(p_grant public.user_token_grants)
 returns bigint
@@ -188,18 +196,18 @@ as $$
 declare
   u public.tracked_users;
   t public.token_transfers;
+  a tollgate.account;
   v_booking tollgate.booking;
 begin
   select * into strict u from public.tracked_users f where f.id = new.user_id;
+  a := tollgate.account_at(u.project_id, u.id, u.external_id, '{}', new.created_at);
   t.amount := new.token_amount;
   t.transaction_type := 'grant';
   t.user_token_grants_id := new.id;
   t.request_id := new.request_id;
   t.request_hash := case when new.request_id is not null then tollgate.grant_hash(new) end;
   t.metadata := new.metadata;
-  v_booking := tollgate.book(
-    tollgate.account_at(u.project_id, u.id, u.external_id, '{}', new.created_at), t, '{}'
-  );
+  v_booking := tollgate.book(a, t, '{}');
   perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
   return null;
 end;
@@ -213,10 +221,11 @@ create trigger grant_1_by_hand_has_a_user before insert on public.user_token_gra
 for each row when (current_user <> 'tollgate_kernel') execute function tollgate.require_known_user();
 create trigger grant_2_by_hand_is_made_now before insert on public.user_token_grants
 for each row when (current_user <> 'tollgate_kernel') execute function tollgate.prepare_grant_by_hand();
+-- Those that come by themselves were checked when they were agreed on, and are booked together.
 create trigger grant_3_is_checked before insert on public.user_token_grants
-for each row execute function tollgate.prepare_grant();
+for each row when (new.recurring_grant_id is null) execute function tollgate.prepare_grant();
 create trigger grant_4_is_booked after insert on public.user_token_grants
-for each row when (new.refund_of is null) execute function tollgate.book_grant();
+for each row when (new.recurring_grant_id is null and new.refund_of is null) execute function tollgate.book_grant();
 
 create function tollgate.end_grant_after_what_it_paid()
 returns trigger
@@ -333,10 +342,7 @@ declare
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
-  if p_grant_type = 'rollover' then
-    raise exception using
-      errcode = 'TG001', message = 'Grants of type rollover are made by quotas', hint = 'Use another grant type.';
-  elsif p_priority not between 1 and 100 then
+  if p_priority not between 1 and 100 then
     raise exception using
       errcode = 'TG001', message = 'priority must be a whole number from 1 to 100', hint = '50 is usual.';
   end if;
@@ -357,6 +363,10 @@ begin
   t := tollgate.find_replay(g.user_id, p_request_id, tollgate.grant_hash(g));
   v_replayed := t.user_id is not null;
   if not v_replayed then
+    -- As before any call, what was due is written down first.
+    perform tollgate.open_account(
+      p_project_id, g.user_id, p_external_user_id, '{}', coalesce(p_at, clock_timestamp())
+    );
     insert into public.user_token_grants (
       user_id, token_amount, grant_type, effective_at, expires_at, priority, tag_ids, cost_basis, cost_currency,
       request_id, metadata, created_at
@@ -534,10 +544,12 @@ security invoker
 set search_path = ''
 as $$
 declare
-  a constant tollgate.account := p_account;
+  a tollgate.account := p_account;
   d public.user_token_grants;
+  t public.token_transfers;
+  v_booking tollgate.booking;
+  v_transfers public.token_transfers[] := '{}';
 begin
-  -- Counted before the grants are inserted, since that reads the account.
   update public.recurring_grants r
   set occurrences_booked = greatest(r.occurrences_booked, 1 + tollgate.period_number(
     r.starts_at, r.every::text::interval, a.time_zone, least(a.at, r.ends_at - interval '1 microsecond')
@@ -550,17 +562,37 @@ begin
     limits = case when u.time_zone = a.time_zone then u.limits else '{}' end
   where u.user_id = a.user_id and u.due_at < 'infinity';
 
-  -- One by one, so that each transfer shows what was left after it.
+  if tollgate.rollovers_are_due(a) then
+    -- Begun, so that nothing rolls over into it twice.
+    insert into public.user_quota_usage select (a.quota).*;
+  end if;
+
+  -- They are among the account's grants already: each transfer is to show what was left after it.
+  foreach d in array a.due_grants loop
+    a.grants_left := a.grants_left - d.token_amount;
+  end loop;
   for d in select * from unnest(a.due_grants) f order by f.effective_at, f.id loop
+    t := null;
+    t.amount := d.token_amount;
+    t.transaction_type := 'grant';
+    t.user_token_grants_id := d.id;
+    t.metadata := d.metadata;
+    a.grants_left := a.grants_left + d.token_amount;
+    v_booking := tollgate.book(a, t, '{}');
+    a := v_booking.account;
+    v_transfers := v_transfers || v_booking.transfer;
+  end loop;
+  if cardinality(v_transfers) > 0 then
     insert into public.user_token_grants (
       user_id, id, token_amount, grant_type, effective_at, expires_at, priority, tag_ids, recurring_grant_id,
       metadata, created_at
     )
-    values (
-      d.user_id, d.id, d.token_amount, d.grant_type, d.effective_at, d.expires_at, d.priority, d.tag_ids,
-      d.recurring_grant_id, d.metadata, a.at
-    );
-  end loop;
+    select
+      f.user_id, f.id, f.token_amount, f.grant_type, f.effective_at, f.expires_at, f.priority, f.tag_ids,
+      f.recurring_grant_id, f.metadata, a.at
+    from unnest(a.due_grants) f;
+    perform tollgate.record(v_transfers, null, array[a.usage], null);
+  end if;
 end;
 $$;
 
@@ -573,6 +605,8 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_time_zone text;
@@ -588,11 +622,12 @@ begin
     );
     new.created_at := clock_timestamp();
     new.occurrences_booked := 0;
-    if new.grant_type = 'rollover' or new.every = '1 hour' or not isfinite(new.starts_at) then
+    if coalesce(new.every, '1 hour') = '1 hour' or isfinite(new.starts_at) is not true
+      or new.ends_at <= new.starts_at then
       raise exception using
         errcode = 'TG001',
-        message = 'A recurring grant needs a type other than rollover, a period of a day or longer, and an instant to start at',
-        hint = 'For example bonus, 1 week; leave starts_at out to start now.';
+        message = 'A recurring grant needs a period of a day or longer, an instant to start at, and an end after that',
+        hint = 'For example 1 week; leave starts_at out to start now, and ends_at for one without end.';
     elsif tollgate.period_number(new.starts_at, new.every::text::interval, v_time_zone, clock_timestamp()) > 1000 then
       raise exception using
         errcode = 'TG001',
@@ -679,6 +714,8 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
@@ -689,11 +726,9 @@ declare
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
-  if p_grant_type is null or p_every is null or p_priority not between 1 and 100 then
+  if p_priority not between 1 and 100 then
     raise exception using
-      errcode = 'TG001',
-      message = 'A recurring grant needs a grant type, a period, and a priority from 1 to 100',
-      hint = 'For example bonus, 1 week, 50.';
+      errcode = 'TG001', message = 'priority must be a whole number from 1 to 100', hint = '50 is usual.';
   end if;
   if not tollgate.lock_user(v_user_id) then
     perform tollgate.create_user(p_project_id, p_external_user_id, clock_timestamp());
@@ -746,6 +781,8 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
@@ -764,7 +801,7 @@ begin
       errcode = 'TG016',
       message = 'The user has no such recurring grant',
       hint = 'Use the recurring_grant_id that the answer gave when it was made.';
-  elsif coalesce(r.ends_at, 'infinity') > v_now then
+  elsif coalesce(r.ends_at, 'infinity') > greatest(v_now, r.starts_at) then
     update public.recurring_grants f set ends_at = greatest(v_now, r.starts_at)
     where f.user_id = v_user_id and f.id = r.id
     returning * into r;

@@ -6,6 +6,8 @@ language plpgsql
 volatile
 security definer
 set search_path = ''
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);

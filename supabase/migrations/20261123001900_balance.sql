@@ -174,7 +174,7 @@ begin
       'tokens_left', g.tokens_left,
       'priority', g.priority,
       'effective_at', g.effective_at,
-      'expires_at', g.expires_at,
+      'expires_at', nullif(g.expires_at, 'infinity'),
       'tags', tollgate.tag_names(g.tag_ids)
     ) order by g.position), '[]')
     from unnest(p_grants) with ordinality

@@ -29,7 +29,8 @@ stable
 security definer
 set search_path = ''
 set enable_seqscan = off
-set plan_cache_mode = force_generic_plan
+-- Of one user no others may be read: the condition is known when the plan is made.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   v_to constant timestamptz := coalesce(p_to, clock_timestamp());
@@ -104,10 +105,9 @@ begin
         sum(b.calls)::bigint as calls
       from public.tracked_users u
       join public.user_usage_buckets b on b.user_id = u.id
-      left join public.tags t on t.id = b.tag_id
-      left join public.api_keys k on k.id = b.api_key_id
-      where u.project_id = p_project_id
-        and (v_user_id is null or u.id = v_user_id)
+      left join public.tags t on t.project_id = p_project_id and t.id = b.tag_id
+      left join public.api_keys k on k.project_id = p_project_id and k.id = b.api_key_id
+      where case when v_user_id is null then u.project_id = p_project_id else u.id = v_user_id end
         and (v_tag_id is null or b.tag_id = v_tag_id)
         and b.starts_at >= v_starts[1] and b.starts_at < v_end
       group by 1, 2

@@ -216,8 +216,11 @@ as $$
   join public.tracked_users u on u.id = r.user_id
   join public.projects p on p.id = u.project_id
   cross join lateral (
-    select tollgate.period_start(r.starts_at, r.every::text::interval, s.time_zone, r.occurrences_booked) as at
-    where s.time_zone = coalesce(u.time_zone, p.time_zone)
+    -- No condition, which might be tried after the function: before the first transfer there is no zone.
+    select case
+      when s.time_zone = coalesce(u.time_zone, p.time_zone) then
+        tollgate.period_start(r.starts_at, r.every::text::interval, s.time_zone, r.occurrences_booked)
+    end as at
   ) n
   where n.at < coalesce(r.ends_at, 'infinity') and n.at < s.due_at
 

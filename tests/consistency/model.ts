@@ -13,6 +13,7 @@ import {
   type Grant,
   type Hold,
   holdsOf,
+  inOrderOfUse,
   limitsAt,
   limitState,
   nearest,
@@ -24,10 +25,8 @@ import {
   quotaAt,
   quotaOf,
   type QuotaPeriod,
-  type Settings,
   settingsAt,
   sizeOf,
-  sourcesAt,
   stateAt,
   sum,
   takenOf,
@@ -41,7 +40,7 @@ import { dueGrants, timesDue, withDue } from "./model_due.ts";
 export * from "./model_account.ts";
 export type { Change } from "./model_changes.ts";
 export { type Consumption, Mistake } from "./model_decision.ts";
-export { computedId, uuidBytes } from "./model_due.ts";
+export { computedId, nextDue, uuidBytes } from "./model_due.ts";
 
 /** When, and by which idempotency key. */
 interface Context {
@@ -96,6 +95,8 @@ export function balance(present: Account, at: number) {
     quotaHeld,
     quotaLeft,
     quotaResetsAt: quota && endOf(account, quota),
+    /** Whether a later change of plan ended the period. */
+    isCutShort: quota !== null && endOf(present, quota) !== endOf(account, quota),
     grantsLeft,
     grants: account.grants
       .filter((grant) => endOf(account, grant) > at && spentOf(account, grant) < grant.tokens)
@@ -202,7 +203,7 @@ function newGrant(account: Account, at: number, terms: Parameters<typeof bookGra
     kind: "grant",
     id: "",
     createdAt: at,
-    isDue: false,
+    origin: null,
     ...terms,
     number: account.transfers.length + 1,
   };
@@ -472,10 +473,12 @@ function book(
     begins,
   };
   account.transfers.push(transfer);
-  Object.assign(transfer, stateAt(account, at));
+  // What has come due by a change counts; of grants that are written down the others come after it.
+  const state = stateAt(entry.grant?.origin ? account : withDue(account, at), at);
+  Object.assign(transfer, state);
   const answer: Answer = {
     ...BLANK,
-    ...stateAt(account, at),
+    ...state,
     success: true,
     sources: withLeft(account, draws, at),
     nearest: nearestOf(account, tag, at),

@@ -64,8 +64,8 @@ export interface Grant {
   createdAt: number;
   /** Of the transfer that made it. */
   number: number;
-  /** Whether it is an occurrence of a recurring grant, or a rollover. */
-  isDue: boolean;
+  /** The recurring grant or the quota that it came of, when it was due. */
+  origin: string | null;
 }
 
 export interface RecurringGrant {
@@ -234,8 +234,8 @@ export function notBefore(account: Account, at: number): number {
 export function past(account: Account, at: number): Account {
   const transfers = account.transfers.filter((transfer) => transfer.at <= at);
   // What was due counted, written down or not.
-  const grants = account.grants.filter(({ number, isDue, effectiveAt }) =>
-    number <= transfers.length || isDue && effectiveAt <= at
+  const grants = account.grants.filter(({ number, origin, effectiveAt }) =>
+    number <= transfers.length || origin && effectiveAt <= at
   );
   return { ...account, transfers, grants, isPast: true };
 }

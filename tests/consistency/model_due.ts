@@ -9,7 +9,6 @@ import {
   endOf,
   type Grant,
   isOpen,
-  openHolds,
   quotaAt,
   quotaOf,
   type QuotaPeriod,
@@ -43,6 +42,12 @@ export function timesDue(recurring: RecurringGrant, timeZone: string, at: number
   }
 }
 
+/** When it comes due again. */
+export function nextDue(account: Account, recurring: RecurringGrant, at: number): number {
+  const { timeZone } = clocksAt(account, at);
+  return startOf(recurring, timeZone, timesDue(recurring, timeZone, at));
+}
+
 function occurrences(account: Account, at: number): Grant[] {
   const { timeZone } = clocksAt(account, at);
   return account.recurring.flatMap((recurring) => {
@@ -51,7 +56,7 @@ function occurrences(account: Account, at: number): Grant[] {
     return numbers.slice(account.isPast ? 0 : recurring.settled).map((n): Grant => {
       const effectiveAt = startOf(recurring, timeZone, n);
       return {
-        ...dueGrant(at),
+        ...dueGrant(id, at),
         id: computedId(uuidBytes(id), int4Bytes(n)),
         type: "bonus",
         tokens,
@@ -85,6 +90,11 @@ function rollovers(account: Account, at: number): Grant[] {
   const clocks = clocksAt(account, at);
   const since = Math.max(account.createdAt, planSince, quotaOpenSince);
   const taken = takenOf(account, at);
+  const rolled = Math.max(
+    ...account.grants
+      .filter(({ origin, number }) => origin === quota.id && number <= account.transfers.length)
+      .map(({ effectiveAt }) => effectiveAt),
+  );
   const grants: Grant[] = [];
   let end = current!.start;
   for (let n = 0; n < quota.rollover.periods && end > since; n++) {
@@ -93,6 +103,8 @@ function rollovers(account: Account, at: number): Grant[] {
     const isUsed = last && lastEnd === end;
     const natural = quotaPeriodAt(quota, anchor, clocks, end - 1);
     const start = isUsed ? last.start : Math.max(natural.start, lastEnd);
+    // No time rolls over twice, however it is cut into periods now.
+    if (start < rolled) break;
     const left = isUsed
       ? (last.fixedSize ?? lastAmount(account, last)) - taken(last)
       : quota.amount;
@@ -104,7 +116,8 @@ function rollovers(account: Account, at: number): Grant[] {
     const tokens = Math.min(left, quota.rollover.maxTokens);
     const id = computedId(uuidBytes(quota.id), uuidBytes(account.id), instantBytes(end));
     if (tokens > 0) {
-      grants.push({ ...dueGrant(at), id, type: "rollover", tokens, effectiveAt: end, endsAt });
+      const grant = { ...dueGrant(quota.id, at), id, tokens, effectiveAt: end, endsAt };
+      grants.push({ ...grant, type: "rollover" });
     }
     end = start;
   }
@@ -119,14 +132,14 @@ function lastAmount({ transfers }: Account, period: QuotaPeriod): number {
     .quotaAmount!;
 }
 
-function dueGrant(at: number) {
+function dueGrant(origin: string, at: number) {
   return {
     kind: "grant",
     priority: 50,
     tags: null,
     createdAt: at,
     number: 0,
-    isDue: true,
+    origin,
   } as const;
 }
 

@@ -1,6 +1,7 @@
 // A random request, put to the model and to the database, and the model's answer in the words of the
 // database.
 
+import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import type { BatchItem, LimitState, Project, Source } from "../support/project.ts";
 import * as model from "./model.ts";
@@ -10,12 +11,8 @@ import type { Consume, Request, Single } from "./random_requests.ts";
 export interface Row {
   replayed: boolean;
   nearest_limit?: LimitState | null;
-  hold_id?: string;
   grant_id?: string | null;
 }
-
-/** The database's ids of what the model knows as objects. */
-export type Ids = Map<model.Grant | model.Hold, string>;
 
 export function predict(
   request: Request,
@@ -33,6 +30,10 @@ export function predict(
       return [model.consume(account, call)];
     case "grant":
       return [model.grant(account, call)];
+    case "void":
+      return [model.voidGrant(account, call.grant, call)];
+    case "change":
+      return [model.change(account, call)];
     case "hold":
       return [model.hold(account, call)];
     case "settle":
@@ -49,7 +50,6 @@ export function predict(
 export async function send(
   request: Request,
   project: Project,
-  ids: Ids,
   when: { at: number; checkOnly: boolean },
 ): Promise<Row[]> {
   const at = iso(when.at);
@@ -57,7 +57,8 @@ export async function send(
     const { items, allOrNothing } = request;
     return project.consumeBatch(items.map(batchItem), { allOrNothing, at });
   }
-  const user = project.unknownUser(request.name);
+  const { name } = request;
+  const user = project.unknownUser(name);
   const call = { at, ...(request.requestId && { requestId: request.requestId }) };
   switch (request.kind) {
     case "consume": {
@@ -70,9 +71,32 @@ export async function send(
       ];
     }
     case "grant": {
-      const { tokens, endsAt } = request;
+      const { tokens, effectiveAt, endsAt, priority, tags } = request;
       return [
-        await user.grant(tokens, { ...call, ...(endsAt < Infinity && { expiresAt: iso(endsAt) }) }),
+        await user.grant(tokens, {
+          ...call,
+          ...(effectiveAt !== null && { effectiveAt: iso(effectiveAt) }),
+          ...(endsAt < Infinity && { expiresAt: iso(endsAt) }),
+          priority,
+          ...(tags && { tags }),
+        }),
+      ];
+    }
+    case "void":
+      return [await user.voidGrant(request.grant?.id ?? randomUUID(), call)];
+    case "change": {
+      const { plan, payment, quotaOpenUntil, anchor, timeZone } = request;
+      return [
+        await user.change({
+          ...call,
+          when: request.when,
+          quotaPolicy: request.policy,
+          ...(plan && { plan: plan.name }),
+          ...(payment && { paymentStatus: payment }),
+          ...(quotaOpenUntil !== null && { quotaOpenUntil: iso(quotaOpenUntil) }),
+          ...(anchor !== null && { billingAnchor: iso(anchor) }),
+          ...(timeZone !== null && { timeZone }),
+        }),
       ];
     }
     case "hold": {
@@ -100,14 +124,15 @@ export async function send(
     }
   }
 
-  function holdId(hold: model.Hold | null): string {
-    return hold ? ids.get(hold)! : `hold_${"0".repeat(32)}_1`;
+  function holdId(number: number | null): string {
+    const id = userId(project.id, name).replaceAll("-", "");
+    return number ? `hold_${id}_${number}` : `hold_${"0".repeat(32)}_1`;
   }
 }
 
 /** What a row must match. The nearest limit is apart, since it may be one of several. */
-export function rowOf(request: Single, answer: model.Answer, ids: Ids): object {
-  const { hold, settlement, refund } = answer;
+export function rowOf(request: Single, answer: model.Answer): object {
+  const { hold, settlement, refund, settings } = answer;
   const paid = (kind: Source["type"]) =>
     model.total(answer.sources.filter(({ source }) => source.kind === kind));
   const left = {
@@ -136,7 +161,26 @@ export function rowOf(request: Single, answer: model.Answer, ids: Ids): object {
   };
   switch (request.kind) {
     case "grant":
-      return row;
+      return { ...row, grant_id: answer.grant!.id };
+    case "void":
+      return {
+        ...row,
+        quota_left: answer.quotaLeft,
+        tokens_held: answer.tokensHeld,
+        tokens_voided: answer.voided,
+      };
+    case "change":
+      return {
+        ...row,
+        quota_left: answer.quotaLeft,
+        plan: settings!.plan.name,
+        next_plan: settings!.next && settings!.next.plan.name,
+        next_plan_at: dateOf(settings!.next && settings!.next.at),
+        payment_status: settings!.payment,
+        quota_open_until: dateOf(settings!.quotaOpenUntil),
+        billing_anchor: new Date(settings!.anchor),
+        time_zone: settings!.timeZone,
+      };
     case "consume":
       return { ...row, ...left, ...decision, ...consumed, tokens_requested: request.tokens };
     case "settle":
@@ -176,7 +220,7 @@ export function rowOf(request: Single, answer: model.Answer, ids: Ids): object {
 
   function sourceOf({ source, tokens, left }: model.Answer["sources"][number]): Source {
     if (source.kind === "quota") return { type: "quota", tokens, left };
-    return { type: "grant", grant_id: ids.get(source)!, tokens, left };
+    return { type: "grant", grant_id: source.id, tokens, left };
   }
 }
 
@@ -192,4 +236,13 @@ function batchItem({ name, tokens, tag, mode, requestId }: Consume): BatchItem {
 
 export function iso(instant: number): string {
   return new Date(instant).toISOString();
+}
+
+/** Null for never. */
+export function dateOf(instant: number | null): Date | null {
+  return instant === null || instant === Infinity ? null : new Date(instant);
+}
+
+export function userId(projectId: string, name: string): string {
+  return model.computedId(model.uuidBytes(projectId), Buffer.from(name));
 }

@@ -4,13 +4,33 @@ import type { Random } from "../support/random.ts";
 import * as model from "./model.ts";
 
 /** Of the project. */
-export const TAGS = ["GPT-4", "GPT-5"];
+export const TAGS = ["GPT-4", "GPT-5", "images"];
+/** With clocks that are changed by an hour, by half, at midnight, never, and between odd offsets. */
+export const TIME_ZONES = [
+  "UTC",
+  "America/New_York",
+  "America/Santiago",
+  "Asia/Kolkata",
+  "Australia/Lord_Howe",
+  "Europe/Berlin",
+  "Pacific/Chatham",
+];
 
 export type Consume = model.Consumption & { kind: "consume"; name: string } & Keyed;
 
 export type Request =
   | Consume
-  | { kind: "grant"; name: string; tokens: number; endsAt: number } & Keyed
+  | {
+    kind: "grant";
+    name: string;
+    tokens: number;
+    effectiveAt: number | null;
+    endsAt: number;
+    priority: number;
+    tags: string[] | null;
+  } & Keyed
+  | { kind: "void"; name: string; grant: model.Grant | null } & Keyed
+  | { kind: "change"; name: string } & model.Change & Keyed
   | { kind: "hold"; name: string; tokens: number; tag: string | null; ttl: number } & Keyed
   | OfHold<{ kind: "settle"; tokens: number; allowExcess: boolean }>
   | OfHold<{ kind: "extend"; ttl: number }>
@@ -31,8 +51,8 @@ interface Keyed {
   requestId: string | null;
 }
 
-/** A hold that does not exist is null. */
-type OfHold<Step> = Step & { name: string; hold: model.Hold | null } & Keyed;
+/** Of a hold by its number; null is one that does not exist. */
+type OfHold<Step> = Step & { name: string; hold: number | null } & Keyed;
 
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
@@ -45,6 +65,7 @@ export class Requests {
   constructor(
     readonly random: Random,
     readonly accounts: ReadonlyMap<string, model.Account>,
+    readonly plans: ReadonlyMap<string, model.Plan>,
   ) {}
 
   next(names: string[], now: number): Request {
@@ -102,22 +123,38 @@ export class Requests {
     const dice = random.integer(1, 100);
     if (dice <= 10) {
       const lifetime = random.pick([Infinity, HOUR, 7 * DAY, random.integer(SECOND, 60 * DAY)]);
-      return { kind: "grant", name, tokens: 3 * this.#amount(), endsAt: now + lifetime, requestId };
+      const effectiveAt = random.pick([null, null, now - DAY, now + random.integer(1, 3 * DAY)]);
+      return {
+        kind: "grant",
+        name,
+        tokens: 3 * this.#amount(),
+        effectiveAt,
+        endsAt: Math.max(now, effectiveAt ?? now) + lifetime,
+        priority: random.pick([50, 50, 50, 1, 99]),
+        tags: random.pick([null, null, ["GPT-4"], ["GPT-5", "images"]]),
+        requestId,
+      };
     }
-    if (dice <= 40) return this.#consume(name, now);
+    if (dice <= 16) return { kind: "change", name, ...this.#change(now), requestId };
+    if (dice <= 18 && account) {
+      const grant = random.number() < 0.05 ? null : random.pick(account.grants.slice(-8)) ?? null;
+      return { kind: "void", name, grant, requestId };
+    }
+    if (dice <= 44) return this.#consume(name, now);
     const { tokens, tag } = this.#consume(name, now);
     const newHold: Single = { kind: "hold", name, tokens, tag, ttl: this.#ttl(), requestId };
     if (dice <= 60 || !account) return newHold;
-    if (dice <= 72) return this.#refund(name, account, now);
+    if (dice <= 72 && account.transfers.length > 0) return this.#refund(name, account, now);
 
     // Open, or only just expired.
     const current = model.openHolds(account, now - 1);
-    const holds = random.number() < 0.9 ? current : account.holds.slice(-10);
+    const holds = random.number() < 0.9 ? current : model.holdsOf(account).slice(-10);
     if (holds.length === 0) return newHold;
-    const hold = random.number() < 0.02 ? null : random.pick(holds);
+    const picked = random.pick(holds);
+    const hold = random.number() < 0.02 ? null : picked.number;
     if (dice <= 78) return { kind: "extend", name, hold, ttl: this.#ttl(), requestId };
     if (dice <= 82) return { kind: "release", name, hold, requestId };
-    const held = hold?.tokens ?? 1;
+    const held = picked.tokens;
     return {
       kind: "settle",
       name,
@@ -162,6 +199,26 @@ export class Requests {
       regrantLapsed: random.number() < 0.4,
       grantEndsAt: now + lifetime,
       requestId: this.#requestId(),
+    };
+  }
+
+  #change(now: number): model.Change {
+    const { random } = this;
+    const some = <T>(chance: number, value: T) => random.number() < chance ? value : null;
+    const payment = some(
+      0.4,
+      random.pick(["active", "active", "trial", "past_due", "paused", "canceled"] as const),
+    );
+    const plan = some(0.5, random.pick([...this.plans.values()]));
+    return {
+      plan,
+      payment,
+      when: (plan || payment === "canceled") && random.number() < 0.3 ? "period_end" : "now",
+      policy: random.pick(["keep", "prorate", "reset"]),
+      quotaOpenUntil: some(0.15, now + random.integer(-DAY, 40 * DAY)),
+      anchor: some(0.15, now + random.pick([-1, 1]) * random.integer(1, 90 * DAY)),
+      // So that something is given.
+      timeZone: some(plan || payment ? 0.15 : 1, random.pick(["", ...TIME_ZONES])),
     };
   }
 

@@ -33,13 +33,14 @@ beforeAll(async () => {
   await sql`vacuum analyze`;
 });
 
-/** Years of grants that were spent or expired, and of daily quota that was used. */
+/** Years of grants that were spent, later ones that expired, and of daily quota that was used. */
 async function addHistory(user: User) {
   await sql.begin(async (tx) => {
     await tx`set local role tollgate_kernel`;
     await tx`
       insert into user_token_grants (user_id, token_amount, grant_type, created_at, expires_at)
-      select ${user.id!}, 10, 'bonus', day, day + interval '12 hours'
+      select ${user.id!}, 10, 'bonus', day,
+        case when n > ${TRANSFERS / 10} then day + interval '12 hours' end
       from generate_series(1, ${GRANTS}::integer) n, 
       lateral (select timestamptz '1950-01-01T00:00Z' + n * interval '1 day' as day)`;
     await tx`
@@ -47,12 +48,17 @@ async function addHistory(user: User) {
         (user_id, transfer_number, amount, transaction_type, quota_id, quota_period_start,
          base_quota_used, grants_used, quota_left, grants_left, tokens_held, request_id,
          created_at)
-      select ${user.id!}, ${GRANTS} + n, -10, 'consumption', q.id, day,
-        case when n % 10 = 0 then 0 else 10 end, case when n % 10 = 0 then 10 else 0 end, 0, 0, 0,
-        'old-' || n, day
+      select ${user.id!}, ${GRANTS} + n, -10, 'consumption', case when from_quota > 0 then q.id end,
+        case when from_quota > 0 then day end, from_quota, 10 - from_quota, 0, 0, 0, 'old-' || n, day
       from generate_series(1, ${TRANSFERS}::integer) n,
       lateral (select timestamptz '1965-01-01T00:00Z' + n * interval '1 day' as day),
+      lateral (select case when n % 10 = 0 then 0 else 10 end as from_quota),
       plan_quotas q`;
+    await tx`
+      insert into user_usage_buckets
+      select user_id, created_at, uuid_nil.id, uuid_nil.id, 1, 10, base_quota_used, grants_used
+      from token_transfers, (select '00000000-0000-0000-0000-000000000000'::uuid as id) uuid_nil
+      where user_id = ${user.id!} and transaction_type = 'consumption'`;
     await tx`
       insert into user_quota_usage
         (user_id, quota_id, period_start, period_end, token_amount, tokens_used)
@@ -99,6 +105,12 @@ const calls = {
     `get_user_balance('${project.id}', '${externalId}')`,
   get_user_transfers: ({ project, externalId }: User) => () =>
     `get_user_transfers('${project.id}', '${externalId}', 1)`,
+  get_usage: ({ project, externalId }: User) => () =>
+    `get_usage('${project.id}', '2026-04-01Z', '2026-06-01Z', 'day', 'source', '${externalId}')`,
+  change_user: ({ project, externalId }: User) => (day: number) =>
+    `change_user('${project.id}', '${externalId}', p_payment_status => '${
+      day % 2 ? "trial" : "active"
+    }')`,
 };
 
 describe.each(Object.entries(calls))("%s", (_, call) => {

@@ -9,24 +9,27 @@ import { Project, type User } from "../support/project.ts";
 //
 // The past that is written here makes no sense: so the database is not verified at the end.
 
-const USERS = 1_000;
+const USERS = 3_000;
 const ROWS = 20_000;
 const GRANTS = 1_000;
 
 let sql: TestSql;
 let session: TestSql;
 let user: User;
+let tagId: string;
+let recurringGrantId: string;
+const grantIds: string[] = [];
 let holdId: string;
 
 const calls = {
   consume: (n: number) =>
-    `tollgate.consume('${user.project.id}', 'ada', 3, (select id from tags where name = 'GPT-4'),
+    `tollgate.consume('${user.project.id}', 'ada', 3, '${tagId}',
       null, 'consume-${n}')`,
   check: (n: number) =>
-    `tollgate.consume('${user.project.id}', 'ada', 3, (select id from tags where name = 'GPT-4'),
+    `tollgate.consume('${user.project.id}', 'ada', 3, '${tagId}',
       null, 'check-${n}', null, 'up_to', true)`,
   hold: (n: number) =>
-    `tollgate.hold('${user.project.id}', 'ada', 1, (select id from tags where name = 'GPT-4'), 60,
+    `tollgate.hold('${user.project.id}', 'ada', 1, '${tagId}', 60,
       null, 'hold-${n}')`,
   extend: (n: number) =>
     `tollgate.change_hold('${user.project.id}', '${holdId}', 86400, 'extend-${n}')`,
@@ -39,6 +42,20 @@ const calls = {
     `tollgate.grant_tokens('${user.project.id}', 'ada', 1, 'bonus', now() + interval '3 years', null,
       'grant-${n}')`,
   balance: () => `tollgate.balance('${user.id}')`,
+  link: () => `tollgate.link_user('${user.project.id}', 'ada', null)`,
+  usage: () =>
+    `tollgate.usage('${user.project.id}', '2026-04-01Z', '2026-06-01Z', 'day', 'tag', 'ada', null)`,
+  change: (n: number) =>
+    `tollgate.change_user('${user.project.id}', 'ada', null, '${n % 2 ? "trial" : "active"}', 'now',
+      'keep', null, null, null, 'change-${n}')`,
+  recur: (n: number) =>
+    `tollgate.create_recurring_grant('${user.project.id}', 'ada', 1, 'bonus', '1 year',
+      '2999-01-01Z', null, null, 50, null, null, 'recur-${n}')`,
+  end: () => `tollgate.end_recurring_grant('${user.project.id}', 'ada', '${recurringGrantId}')`,
+  void: (n: number) =>
+    `tollgate.void_grant('${user.project.id}', 'ada', '${
+      grantIds[n < 100 ? n : n - 94]
+    }', null, 'void-${n}')`,
 };
 
 beforeAll(async () => {
@@ -53,10 +70,13 @@ beforeAll(async () => {
     period: "1 day",
     restrictions: [{ tag: "GPT-4", maxTokens: 1_000_000, duration: "1 month" }],
   });
+  tagId = await project.tagId("GPT-4");
   user = await project.user("ada", { billingAnchor: "1950-01-01T00:00Z" });
   await user.grant(1_000_000, { at: "2026-05-01T00:00Z" });
   await user.consume(5_000, { at: "2026-05-01T00:00Z", tag: "GPT-4", mode: "up_to" });
   holdId = (await user.hold(1, { ttl: 86_400 })).hold_id;
+  recurringGrantId = await user.recurringGrant(1, "1 year", { startsAt: "2999-01-01T00:00Z" });
+  for (let n = 0; n < 12; n++) grantIds.push((await user.grant(1)).grant_id);
   for (
     const { name } of await sql<{ name: string }[]>`
     select c.oid::regclass::text as name from pg_class c
@@ -96,16 +116,22 @@ async function grow() {
     from generate_series(1, ${GRANTS}::integer) n`;
   await sql.begin(async (tx) => {
     await tx`set local role tollgate_kernel`;
-    await tx`insert into user_tag_usage
-      select u.id, g.tag_id, g.time_zone, g.hour_start, g.day_start, g.week_start, g.month_start,
+    await tx`insert into user_tags
+      select u.id, g.tag_id from tracked_users u, user_tags g where g.user_id <> u.id`;
+    await tx`insert into user_usage_buckets
+      select u.id, b.starts_at, b.tag_id, b.api_key_id, 0, 0, 0, 0
+      from tracked_users u, user_usage_buckets b where b.user_id <> u.id`;
+    await tx`insert into user_usage_buckets
+      select b.user_id, timestamptz '2020-01-01Z' + n * interval '15 minutes', b.tag_id, b.api_key_id,
         0, 0, 0, 0
-      from tracked_users u, user_tag_usage g where g.user_id <> u.id`;
+      from (select * from user_usage_buckets where user_id = ${user.id!} limit 1) b,
+        generate_series(1, ${ROWS}::integer) n`;
     await tx`insert into user_quota_usage
-      select u.id, q.quota_id, q.period_start, q.period_end, 10, 1
+      select u.id, q.quota_id, q.period_start, q.period_end, 10, false, 1
       from tracked_users u, user_quota_usage q where u.id <> q.user_id`;
     await tx`insert into user_quota_usage
       select user_id, quota_id, timestamptz '1800-01-01Z' + n * interval '1 day',
-        timestamptz '1800-01-02Z' + n * interval '1 day', 10, 1
+        timestamptz '1800-01-02Z' + n * interval '1 day', 10, false, 1
       from (select * from user_quota_usage where user_id = ${user.id!} limit 1) q,
         generate_series(1, ${ROWS}::integer) n`;
     await tx`insert into token_holds
@@ -134,8 +160,8 @@ test(
     const grown: Record<string, number> = {};
     for (const [name, call] of Object.entries(calls)) grown[name] = await buffersOf(call, 100);
     for (const [name, pages] of Object.entries(grown)) {
-      // Indexes have become a level or two deeper.
-      expect(pages - small[name]!, name).toBeLessThanOrEqual(40);
+      // Indexes have become a level or two deeper. A scan of the smallest table would be as much again.
+      expect(pages - small[name]!, name).toBeLessThanOrEqual(60);
     }
   },
   60_000,

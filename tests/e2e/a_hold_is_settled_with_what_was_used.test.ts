@@ -41,8 +41,10 @@ test("what was used is charged to the sources set aside, the rest returns", asyn
     ],
     nearest_limit: {
       tag: "GPT-4",
+      tags: ["GPT-4"],
       max_tokens: 200,
       duration: "1 month",
+      window: "calendar",
       used: 110,
       held: 0,
       left: 90,

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { type ErrorJson, Tenant, type TransferPage, verifyLedgerAtEnd } from "../support/tenant.ts";
+import {
+  type ErrorJson,
+  service,
+  Tenant,
+  type TransferPage,
+  verifyLedgerAtEnd,
+} from "../support/tenant.ts";
 
 verifyLedgerAtEnd();
 
@@ -109,6 +115,17 @@ test("restrictions of any window are told as they were written, tags that share 
       ...state,
     },
   ]);
+});
+
+test("a grant that was prolonged by hand to infinity expires never, for clients too", async () => {
+  const tenant = await Tenant.create({ type: "pay_as_you_go" });
+  const { body: grant } = await tenant.grant("ada", 50, { expires_at: "2090-01-01T00:00:00Z" });
+  await service.from("user_token_grants").update({ expires_at: "infinity" })
+    .eq("id", grant.grant_id).throwOnError();
+
+  const { body } = await tenant.balance("ada");
+
+  expect(body.grants).toMatchObject([{ grant_id: grant.grant_id, expires_at: null }]);
 });
 
 test("the balance as of an instant is what it was then", async () => {

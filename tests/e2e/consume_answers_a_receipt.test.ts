@@ -59,8 +59,10 @@ test("the receipt tells everything about the consumption", async () => {
     sources: [{ type: "quota", tokens: 300, left: 700 }],
     nearest_limit: {
       tag: "GPT-4",
+      tags: ["GPT-4"],
       max_tokens: 2000,
       duration: "1 month",
+      window: "calendar",
       used: 300,
       held: 0,
       left: 1700,

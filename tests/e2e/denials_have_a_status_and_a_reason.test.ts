@@ -111,6 +111,43 @@ test("more than a restriction ever lets through is denied without Retry-After", 
   expect(body).toMatchObject({ reason: "restriction_exceeded", retry_at: null });
 });
 
+test("a rolling window denies until enough has rolled off, quarter by quarter of an hour", async () => {
+  const tenant = await Tenant.create({
+    quota: 1000,
+    restrictions: [{ maxTokens: 200, duration: "5 hours", window: "rolling" }],
+  });
+  const { body: used } = await tenant.consume("ada", 150);
+
+  const { status, headers, body } = await tenant.consume("ada", 51);
+
+  const quarter = 15 * 60_000;
+  const begun = Math.floor(Date.parse(used.created_at) / quarter) * quarter;
+  expect(status).toBe(429);
+  expectToEndAt(headers.get("retry-after"), body);
+  expect(Date.parse(body.retry_at)).toBe(begun + 5 * 3_600_000 + quarter);
+  expect(body.message).toBe(
+    "Limit reached: 51 tokens requested, 50 of 200 per 5 hours left",
+  );
+});
+
+test("a restriction of 0 tokens forbids, and says so", async () => {
+  const tenant = await Tenant.create({
+    quota: 1000,
+    restrictions: [{ tags: ["GPT-4", "GPT-5"], maxTokens: 0, duration: "1 day" }],
+  });
+
+  const { status, headers, body } = await tenant.consume("ada", 1, { tag: "GPT-5" });
+
+  expect(status).toBe(429);
+  expect(headers.has("retry-after")).toBe(false);
+  expect(headers.get("ratelimit-policy")).toBe('"day-GPT-4,GPT-5";q=0;qu="tokens";w=86400');
+  expect(body).toMatchObject({
+    message: "The plan does not allow GPT-4, GPT-5",
+    hint: "Move the user to another plan, or raise the restriction.",
+    retry_at: null,
+  });
+});
+
 test("the browser may read Retry-After", async () => {
   const tenant = await Tenant.create({
     quota: 1000,

@@ -42,8 +42,10 @@ test("a hold is answered 201 with all that it is", async () => {
     ],
     nearest_limit: {
       tag: "GPT-4",
+      tags: ["GPT-4"],
       max_tokens: 200,
       duration: "1 month",
+      window: "calendar",
       used: 0,
       held: 120,
       left: 80,

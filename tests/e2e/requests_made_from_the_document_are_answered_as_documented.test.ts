@@ -81,6 +81,10 @@ function bodySchema({ requestBody }: Operation): Schema | undefined {
 
 let tenant: Tenant;
 const users = ["ada", "bob", "carol", "🙂 / %2F", "dave"];
+/** Whose the grants are that can be ended. */
+const owner = users[0]!;
+const now = Date.now();
+const fromNow = (hours: number) => new Date(now + hours * 3_600_000).toISOString();
 /** What names something that exists, so that not every request is refused. */
 const known: Record<string, Json[]> = {
   user_id: users,
@@ -94,17 +98,39 @@ const known: Record<string, Json[]> = {
   grant_expires_at: ["2090-01-01T00:00:00Z"],
   auth_user_id: [null],
   hold_id: [],
+  grant_id: [],
+  recurring_grant_id: [],
+  effective_at: [fromNow(-1), "2089-01-01T00:00:00Z"],
+  starts_at: [fromNow(-100), "2089-01-01T00:00:00Z"],
+  ends_at: [fromNow(1000), "2090-01-01T00:00:00Z"],
+  plan: ["Basic", "Pro"],
+  time_zone: ["Europe/Paris", "Asia/Kolkata", "UTC", null],
+  quota_open_until: [fromNow(-1), "2090-01-01T00:00:00Z"],
+  as_of: [],
+  from: [fromNow(-300), fromNow(-1)],
+  to: [fromNow(1), fromNow(200).replace("Z", "+00:00")],
 };
 
 beforeAll(async () => {
   tenant = await Tenant.create({
     quota: 1_000_000,
-    restrictions: [{ tag: "GPT-4", maxTokens: 500, duration: "1 day" }],
+    restrictions: [
+      { tag: "GPT-4", maxTokens: 500, duration: "1 day" },
+      { tags: ["GPT-4", "GPT-5"], maxTokens: 800, duration: "5 hours", window: "rolling" },
+      { maxTokens: 1_000_000, duration: "3 months" },
+    ],
   });
-  await tenant.tagId("GPT-5");
+  await tenant.plan({ quota: 1_000_000 }, "Basic");
+  await tenant.plan({ quota: 2_000_000, period: "1 day" }, "Pro");
   for (const user of users) {
     for (let n = 1; n <= 5; n++) await tenant.consume(user, 200, { request_id: `chat-${n}` });
     for (let n = 0; n < 20; n++) known["hold_id"]!.push((await tenant.hold(user, 3)).body.hold_id);
+  }
+  known["as_of"]!.push((await tenant.grant("dave", 1)).body.created_at);
+  for (let n = 0; n < 20; n++) {
+    known["grant_id"]!.push((await tenant.grant(owner, 3)).body.grant_id);
+    const { body } = await tenant.recurringGrant(owner, 3);
+    known["recurring_grant_id"]!.push(body.recurring_grant_id);
   }
 });
 
@@ -216,6 +242,13 @@ function requestOf(method: string, path: string, operation: Operation, random: R
     delete body["original_request_id"];
     body["transfer_number"] = random.pick(known["transfer_number"]!);
   }
+  // Both or neither of a cost; and somebody's grants.
+  if (body && schema.properties?.["cost_basis"]) {
+    const cost = random.pick([{ cost_basis: null }, { cost_basis: 1999, cost_currency: "EUR" }]);
+    delete body["cost_currency"];
+    if (random.number() < 0.8) Object.assign(body, cost);
+  }
+  if (/grant_id/.test(path) && random.number() < 0.8) body!["user_id"] = owner;
   return { url: `${url}${query.size > 0 ? `?${query}` : ""}`, method, headers, body };
 }
 

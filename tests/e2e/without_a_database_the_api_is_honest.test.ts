@@ -58,6 +58,8 @@ describe.runIf(stack.own)("without a database", () => {
     ["/v1/consume", { method: "POST", body }],
     ["/v1/users/ada/balance", {}],
     ["/v1/users/ada/transfers", {}],
+    ["/v1/users/ada", { method: "PATCH", body: JSON.stringify({ plan: "Pro" }) }],
+    ["/v1/usage?from=2026-01-01T00:00:00Z", {}],
   ])("%s answers 503 that a retry is safe, and when", async (path, init) => {
     const response = await call(path, PLAINTEXT_KEY, init);
 

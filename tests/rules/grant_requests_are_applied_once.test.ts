@@ -150,9 +150,12 @@ describe("a grant that was inserted by hand", () => {
 
   test.each<[string, (project: Project) => Promise<unknown>]>([
     ["grant by function", (project) => grant(project, { p_tokens: 9, p_grant_type: "bonus" })],
-    ["grant by hand", ({ id }) =>
-      sql`insert into user_token_grants (user_id, token_amount, grant_type, request_id)
-        values (tollgate.tracked_user_id(${id}, 'ada'), 9, 'bonus', 'r-1')`],
+    [
+      "grant by hand",
+      ({ id }) =>
+        sql`insert into user_token_grants (user_id, token_amount, grant_type, request_id)
+        values (tollgate.tracked_user_id(${id}, 'ada'), 9, 'bonus', 'r-1')`,
+    ],
     [
       "consumption",
       (project) => project.unknownUser("ada").consume(1, { requestId: "r-1" }),

@@ -196,9 +196,11 @@ describe("a batch", () => {
       item("GPT-4", 5),
     ], { at });
 
-    expect(receipts.map(({ tokens_consumed, grants_left, shortfall }) =>
-      [tokens_consumed, grants_left, shortfall]
-    )).toEqual([
+    expect(
+      receipts.map((
+        { tokens_consumed, grants_left, shortfall },
+      ) => [tokens_consumed, grants_left, shortfall]),
+    ).toEqual([
       [0, 70, 1],
       [25, 45, 0],
       [15, 30, 0],
@@ -217,8 +219,10 @@ test("the names of the tags may come in any order, and twice", async () => {
       p_tags => ${["GPT-5", "Claude", "GPT-5"]})`;
 
   expect(grant!["tags"]).toEqual(["Claude", "GPT-5"]);
-  expect(await sql`select cardinality(tag_ids) from user_token_grants
-    where id = ${grant!["grant_id"]}`).toEqual([{ cardinality: 2 }]);
+  expect(
+    await sql`select cardinality(tag_ids) from user_token_grants
+    where id = ${grant!["grant_id"]}`,
+  ).toEqual([{ cardinality: 2 }]);
 });
 
 test("a tag that is renamed keeps its tokens", async () => {

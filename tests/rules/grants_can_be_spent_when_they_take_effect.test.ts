@@ -49,7 +49,9 @@ describe("a grant that takes effect later", () => {
     expect(await user.check(50, { at: BEFORE, mode: "up_to" })).toMatchObject({
       tokens_consumed: 10,
     });
-    expect(await user.check(50, { at: FROM, mode: "up_to" })).toMatchObject({ tokens_consumed: 50 });
+    expect(await user.check(50, { at: FROM, mode: "up_to" })).toMatchObject({
+      tokens_consumed: 50,
+    });
   });
 
   test("is not set aside by a hold before", async () => {
@@ -122,7 +124,10 @@ describe("a grant that takes effect later", () => {
   test("expires as any other", async () => {
     const { user } = await userWithFutureGrant();
 
-    expect(await user.consume(11, { at: EXPIRY })).toMatchObject({ success: false, grants_left: 10 });
+    expect(await user.consume(11, { at: EXPIRY })).toMatchObject({
+      success: false,
+      grants_left: 10,
+    });
   });
 
   test("answers as from when it can be spent; one without, from now on", async () => {

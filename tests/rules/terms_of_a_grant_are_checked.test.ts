@@ -61,7 +61,11 @@ const wrongAnyway: [string, Terms, string][] = [
     { cost_basis: "100", cost_currency: currency },
     "cost_basis must be",
   ]),
-  ["is of type rollover", { grant_type: "'rollover'" }, "Grants of type rollover are made by quotas"],
+  [
+    "is of type rollover",
+    { grant_type: "'rollover'" },
+    "Grants of type rollover are made by quotas",
+  ],
 ];
 
 describe.each([["by function", byFunction], ["by hand", byHand]])("%s", (_, grant) => {
@@ -104,7 +108,8 @@ describe.each([["by function", byFunction], ["by hand", byHand]])("%s", (_, gran
     await user.consume(4);
 
     expect(
-      await sql`select cost_basis, cost_currency from user_token_grants where user_id = ${user.id!}`,
+      await sql`select cost_basis, cost_currency from user_token_grants where user_id = ${user
+        .id!}`,
     ).toEqual([{ cost_basis: 1999, cost_currency: "USD" }]);
   });
 });
@@ -125,7 +130,7 @@ describe("the tags of a grant", () => {
   ])("by function must not be %s", async (_, tags, mistake) => {
     const { project } = await payAsYouGoUser();
     await project.tagId("GPT-4");
-    if (tags.length > 100) for (const tag of tags) await project.tagId(tag);
+    if (tags.length > 100) { for (const tag of tags) await project.tagId(tag); }
 
     await expect(
       sql`select grant_tokens(${project.id}, 'ada', 5, 'bonus', p_tags => ${tags})`,

@@ -1,108 +1,84 @@
-const MINUTE = 60_000;
+import { Temporal } from "temporal-polyfill";
+
+// The rules of ..._time in terms of Temporal, to check the database by. Instants are numbers, as in a
+// Date.
+
+/** A length of time as Postgres and people write it. */
+export type Length = `${number} ${"hour" | "day" | "week" | "month" | "year"}${"" | "s"}`;
+
+type Window = [start: number, end: number];
+type Unit = "hours" | "days" | "weeks" | "months" | "years";
+
 const HOUR = 3_600_000;
-const DAY = 86_400_000;
-/** No change of clocks since 2000 is off this grid. */
-const GRID = 15 * MINUTE;
 
-/** A zone's clocks by Intl, that is by ICU: what tests check the database's time zones against. */
-export class Clocks {
-  readonly #format: Intl.DateTimeFormat;
+const clocks = (instant: number, zone: string) =>
+  Temporal.Instant.fromEpochMilliseconds(instant).toZonedDateTimeISO(zone);
 
-  constructor(readonly timeZone: string) {
-    this.#format = new Intl.DateTimeFormat("en-US", {
-      timeZone,
-      hourCycle: "h23",
-      year: "numeric",
-      month: "numeric",
-      day: "numeric",
-      hour: "numeric",
-      minute: "numeric",
-      second: "numeric",
-    });
+/** The instants between two others at which a zone's clocks are changed. */
+export function changes(zone: string, from: number, to: number): number[] {
+  const found: number[] = [];
+  let change = clocks(from, zone).getTimeZoneTransition("next");
+  while (change && change.epochMilliseconds < to) {
+    found.push(change.epochMilliseconds);
+    change = change.getTimeZoneTransition("next");
   }
-
-  /** What the clocks show at an instant, as if it were UTC. */
-  local(instant: number): number {
-    const [month, day, year, hour, minute, second] = this.#format.format(instant)
-      .match(/\d+/g)!.map(Number) as [number, number, number, number, number, number];
-    return Date.UTC(year, month - 1, day, hour, minute, second);
-  }
-
-  offset(instant: number): number {
-    return this.local(instant) - Math.floor(instant / 1000) * 1000;
-  }
-
-  /** The instants between two others at which the clocks are changed. */
-  changes(from: number, to: number): number[] {
-    const changes: number[] = [];
-    for (let day = from; day < to; day += DAY) {
-      if (this.offset(day) !== this.offset(day + DAY)) {
-        const before = this.offset(day);
-        changes.push(first(day, day + DAY, MINUTE, (instant) => this.offset(instant) !== before));
-      }
-    }
-    return changes;
-  }
-
-  /** The first instant at which the clocks show this or a later day. */
-  startOfDay(local: number): number {
-    return first(local - 2 * DAY, local + 2 * DAY, GRID, (instant) => this.local(instant) >= local);
-  }
-
-  /** The first instant at which the clocks show a time; a skipped one as if they had not been changed. */
-  instantOf(local: number): number {
-    const [before, after] = [this.offset(local - DAY), this.offset(local + DAY)];
-    const shown = [local - before, local - after].filter((at) => this.local(at) === local);
-    return shown.length === 0 ? local - before : Math.min(...shown);
-  }
-
-  /** First instants of the calendar windows around an instant, and of the next ones. */
-  windows(instant: number) {
-    const local = this.local(instant);
-    const date = new Date(local);
-    const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
-    const monday = day - ((date.getUTCDay() + 6) % 7);
-    const starts = (...days: [number, number]) =>
-      days.map((inMonth) => this.startOfDay(Date.UTC(year, month, inMonth)));
-    return {
-      hour: this.#hour(instant),
-      day: starts(day, day + 1),
-      week: starts(monday, monday + 7),
-      month: [
-        this.startOfDay(Date.UTC(year, month, 1)),
-        this.startOfDay(Date.UTC(year, month + 1, 1)),
-      ],
-    };
-  }
-
-  /** An hour begins on the hour and has 60 minutes, unless clocks are changed by part of an hour. */
-  #hour(instant: number): number[] {
-    const offset = this.offset(instant);
-    const same = (other: number) =>
-      (this.offset(other) - offset) % HOUR === 0 &&
-      Math.floor((other + offset) / HOUR) === Math.floor((instant + offset) / HOUR);
-    let start = Math.floor(instant / GRID) * GRID;
-    let end = start + GRID;
-    while (same(start - 1)) start -= GRID;
-    while (same(end)) end += GRID;
-    return [start, end];
-  }
+  return found;
 }
 
-/** The first step from `from` to `to` for which something holds that, once true, stays true. */
-function first(
-  from: number,
-  to: number,
-  step: number,
-  holds: (instant: number) => boolean,
-): number {
-  let [low, high] = [Math.ceil(from / step), Math.ceil(to / step)];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (holds(middle * step)) high = middle;
-    else low = middle + 1;
-  }
-  return low * step;
+/** The first instant at which clocks show a local time; a skipped one as if they had not been changed. */
+export function instantOf(local: string, zone: string): number {
+  return Temporal.PlainDateTime.from(local).toZonedDateTime(zone).epochMilliseconds;
+}
+
+/** When a period begins: always counted from the anchor, days and more by local clocks. */
+export function periodStart(anchor: number, length: Length, zone: string, number: number): number {
+  return clocks(anchor, zone).add(times(length, number)).epochMilliseconds;
+}
+
+/** The window that an instant lies in: its first instant, and that of the next. */
+export function windowAt(length: Length, zone: string, weekStart: number, at: number): Window {
+  if (length === "1 hour") return hourAt(at, zone);
+  const { days, weeks } = times(length, 1);
+  const inWeeks = weeks > 0 || days > 0 && days % 7 === 0;
+  const origin = Temporal.PlainDateTime.from("2001-01-01")
+    .add({ days: inWeeks ? weekStart - 1 : 0 });
+
+  const [count, unit] = parts(length);
+  const passed = origin.until(clocks(at, zone).toPlainDateTime(), { largestUnit: unit })[unit];
+  const nearby = [-1, 0, 1, 2].map((more) =>
+    firstInstant(origin.add(times(length, Math.floor(passed / count) + more)), zone)
+  );
+  return [nearby.findLast((start) => start <= at)!, nearby.find((start) => start > at)!];
+}
+
+/** 60 minutes by the offset of the instant; only a change by part of an hour cuts them short. */
+function hourAt(at: number, zone: string): Window {
+  const { minute, second, millisecond } = clocks(at, zone);
+  const start = at - 60_000 * minute - 1000 * second - millisecond;
+  const change = changes(zone, start, start + HOUR)
+    .find((change) => (offset(change, zone) - offset(change - 1, zone)) % HOUR !== 0);
+  if (change === undefined) return [start, start + HOUR];
+  return at < change ? [start, change] : [change, start + HOUR];
+}
+
+/** The first instant at which clocks show a local time or, where they skip it, a later one. */
+function firstInstant(local: Temporal.PlainDateTime, zone: string): number {
+  const compatible = local.toZonedDateTime(zone);
+  if (compatible.toPlainDateTime().equals(local)) return compatible.epochMilliseconds;
+  return local.toZonedDateTime(zone, { disambiguation: "earlier" })
+    .getTimeZoneTransition("next")!.epochMilliseconds;
+}
+
+const offset = (instant: number, zone: string) => clocks(instant, zone).offsetNanoseconds / 1e6;
+
+function parts(length: Length) {
+  const [count, unit] = length.split(" ") as [string, string];
+  return [Number(count), `${unit.replace(/s$/, "")}s` as Unit] as const;
+}
+
+function times(length: Length, number: number): Temporal.Duration {
+  const [count, unit] = parts(length);
+  return Temporal.Duration.from({ [unit]: count * number });
 }
 
 /** Zones of every kind: with and without changes of clocks, by an hour, by half, at midnight, and odd offsets. */
@@ -114,6 +90,7 @@ export const ZONES = [
   "America/Anchorage",
   "America/Argentina/Buenos_Aires",
   "America/Bogota",
+  "America/Caracas",
   "America/Chicago",
   "America/Denver",
   "America/Halifax",
@@ -133,6 +110,7 @@ export const ZONES = [
   "Asia/Jerusalem",
   "Asia/Kathmandu",
   "Asia/Kolkata",
+  "Asia/Pyongyang",
   "Asia/Shanghai",
   "Asia/Singapore",
   "Asia/Tehran",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Length } from "../support/clocks.ts";
 import { useDatabase } from "../support/database.ts";
 import { Project } from "../support/project.ts";
 
@@ -12,10 +13,12 @@ interface Case {
   zone?: string;
 }
 
-async function period(length: string, { anchor, at, zone = "UTC" }: Case) {
-  const [found] = await sql<{ period_start: Date; period_end: Date }[]>`
-    select * from tollgate.quota_period_at(${anchor}, ${length}, ${zone}, ${at})`;
-  return [found!.period_start, found!.period_end].map((instant) =>
+async function period(length: Length, { anchor, at, zone = "UTC" }: Case) {
+  const [found] = await sql<{ start: Date; end: Date }[]>`
+    select tollgate.period_start(${anchor}, ${length}, ${zone}, p.number) as start,
+      tollgate.period_start(${anchor}, ${length}, ${zone}, p.number + 1) as end
+    from tollgate.period_number(${anchor}, ${length}, ${zone}, ${at}) p (number)`;
+  return [found!.start, found!.end].map((instant) =>
     instant.toISOString().replace(":00.000Z", "Z")
   );
 }
@@ -84,6 +87,28 @@ describe("a month", () => {
       at: "2026-02-28T12:00Z",
       is: ["2026-02-28T10:00Z", "2026-03-31T10:00Z"],
     },
+    {
+      what:
+        "anchored on a time that is shown twice, the second time, begins at the anchor nevertheless",
+      anchor: "2026-11-01T06:30Z",
+      zone: "America/New_York",
+      at: "2026-11-01T06:30Z",
+      is: ["2026-11-01T06:30Z", "2026-12-01T06:30Z"],
+    },
+    {
+      what: "before one that is anchored on a time shown twice ends at the anchor",
+      anchor: "2026-11-01T06:30Z",
+      zone: "America/New_York",
+      at: "2026-11-01T06:29Z",
+      is: ["2026-10-01T05:30Z", "2026-11-01T06:30Z"],
+    },
+    {
+      what: "anchored on a midnight that Beirut's clocks skip begins at 1 o'clock",
+      anchor: "2026-02-28T22:00Z",
+      zone: "Asia/Beirut",
+      at: "2026-04-01T00:00Z",
+      is: ["2026-03-31T21:00Z", "2026-04-30T21:00Z"],
+    },
   ])("$what", async (given) => {
     expect(await period("1 month", given)).toEqual(given.is);
   });
@@ -102,6 +127,12 @@ describe("a year", () => {
       anchor: "2024-02-29T10:30Z",
       at: "2028-05-06T00:00Z",
       is: ["2028-02-29T10:30Z", "2029-02-28T10:30Z"],
+    },
+    {
+      what: "before an anchor on leap day is on leap day too",
+      anchor: "2024-02-29T10:30Z",
+      at: "2020-03-01T00:00Z",
+      is: ["2020-02-29T10:30Z", "2021-02-28T10:30Z"],
     },
   ])("$what", async (given) => {
     expect(await period("1 year", given)).toEqual(given.is);
@@ -164,9 +195,148 @@ describe("a day", () => {
       at: "2026-11-01T06:00Z",
       is: ["2026-11-01T05:30Z", "2026-11-02T06:30Z"],
     },
+    {
+      what: "has 24.5 hours when Lord Howe's clocks are set back",
+      anchor: "2026-04-01T14:00Z",
+      zone: "Australia/Lord_Howe",
+      at: "2026-04-05T00:00Z",
+      is: ["2026-04-04T14:00Z", "2026-04-05T14:30Z"],
+    },
+    {
+      what: "anchored on a half hour that Lord Howe's clocks skip begins half an hour later",
+      anchor: "2026-10-01T15:40Z",
+      zone: "Australia/Lord_Howe",
+      at: "2026-10-03T16:00Z",
+      is: ["2026-10-03T15:40Z", "2026-10-04T15:10Z"],
+    },
+    {
+      what: "anchored on midnight begins at 1 o'clock where Beirut's clocks skip it",
+      anchor: "2026-03-01T22:00Z",
+      zone: "Asia/Beirut",
+      at: "2026-03-29T12:00Z",
+      is: ["2026-03-28T22:00Z", "2026-03-29T21:00Z"],
+    },
+    {
+      what: "anchored on half past midnight begins at half past 1 where Havana's clocks skip it",
+      anchor: "2026-03-01T05:30Z",
+      zone: "America/Havana",
+      at: "2026-03-08T12:00Z",
+      is: ["2026-03-08T05:30Z", "2026-03-09T04:30Z"],
+    },
+    {
+      what: "anchored on midnight begins with the first that St John's clocks show",
+      anchor: "2010-11-01T02:30Z",
+      zone: "America/St_Johns",
+      at: "2010-11-07T02:31Z",
+      is: ["2010-11-07T02:30Z", "2010-11-08T03:30Z"],
+    },
+    {
+      what: "before the one that Samoa skipped",
+      anchor: "2011-12-01T20:30Z",
+      zone: "Pacific/Apia",
+      at: "2011-12-30T12:00Z",
+      is: ["2011-12-29T20:30Z", "2011-12-30T20:30Z"],
+    },
+    {
+      what: "after the one that Samoa skipped",
+      anchor: "2011-12-01T20:30Z",
+      zone: "Pacific/Apia",
+      at: "2011-12-30T20:30Z",
+      is: ["2011-12-30T20:30Z", "2011-12-31T20:30Z"],
+    },
   ])("$what", async (given) => {
     expect(await period("1 day", given)).toEqual(given.is);
   });
+});
+
+describe("periods of other lengths:", () => {
+  test.each<Case & { length: Length }>([
+    {
+      what: "an hour is elapsed time where clocks are set back",
+      length: "1 hour",
+      anchor: "2026-10-01T05:20Z",
+      zone: "America/New_York",
+      at: "2026-11-01T06:30Z",
+      is: ["2026-11-01T06:20Z", "2026-11-01T07:20Z"],
+    },
+    {
+      what: "an hour is elapsed time where clocks are set by half of one",
+      length: "1 hour",
+      anchor: "2026-04-01T00:10Z",
+      zone: "Australia/Lord_Howe",
+      at: "2026-04-04T15:00Z",
+      is: ["2026-04-04T14:10Z", "2026-04-04T15:10Z"],
+    },
+    {
+      what: "an hour before the anchor",
+      length: "1 hour",
+      anchor: "2026-05-06T10:30Z",
+      at: "2026-05-06T10:29:59.999999Z",
+      is: ["2026-05-06T09:30Z", "2026-05-06T10:30Z"],
+    },
+    {
+      what: "2 weeks keep their local hour",
+      length: "2 weeks",
+      anchor: "2026-03-01T14:00Z",
+      zone: "America/New_York",
+      at: "2026-03-10T00:00Z",
+      is: ["2026-03-01T14:00Z", "2026-03-15T13:00Z"],
+    },
+    {
+      what: "2 weeks before the anchor",
+      length: "2 weeks",
+      anchor: "2026-05-06T10:30Z",
+      at: "2026-04-08T10:29Z",
+      is: ["2026-03-25T10:30Z", "2026-04-08T10:30Z"],
+    },
+    {
+      what: "3 months anchored on November 30th end with February",
+      length: "3 months",
+      anchor: "2025-11-30T10:30Z",
+      at: "2026-01-01T00:00Z",
+      is: ["2025-11-30T10:30Z", "2026-02-28T10:30Z"],
+    },
+    {
+      what: "3 months anchored on November 30th are back on the 30th in May",
+      length: "3 months",
+      anchor: "2025-11-30T10:30Z",
+      at: "2026-06-01T00:00Z",
+      is: ["2026-05-30T10:30Z", "2026-08-30T10:30Z"],
+    },
+    {
+      what: "3 months before the anchor",
+      length: "3 months",
+      anchor: "2026-05-31T10:30Z",
+      at: "2026-02-28T10:29Z",
+      is: ["2025-11-30T10:30Z", "2026-02-28T10:30Z"],
+    },
+    {
+      what: "6 months anchored on August 31st end with February",
+      length: "6 months",
+      anchor: "2027-08-31T10:30Z",
+      at: "2028-02-01T00:00Z",
+      is: ["2027-08-31T10:30Z", "2028-02-29T10:30Z"],
+    },
+    {
+      what: "6 months anchored on August 31st are back on the 31st",
+      length: "6 months",
+      anchor: "2027-08-31T10:30Z",
+      at: "2028-09-01T00:00Z",
+      is: ["2028-08-31T10:30Z", "2029-02-28T10:30Z"],
+    },
+  ])("$what", async (given) => {
+    expect(await period(given.length, given)).toEqual(given.is);
+  });
+});
+
+test("periods are numbered: 0 begins at the anchor, and those before are negative", async () => {
+  const numbers = await sql`
+    select tollgate.period_number('2026-01-31T10:30Z', '1 month', 'UTC', i.at) as number
+    from unnest(array[
+      '2025-12-31T10:29Z', '2026-01-31T10:29Z', '2026-01-31T10:30Z', '2026-02-28T10:30Z'
+    ]::timestamptz[]) i (at)`;
+
+  expect(numbers.map(({ number }) => number)).toEqual([-2, -1, 0, 1]);
 });
 
 test("the quota is whole again at the very instant at which the next period begins", async () => {

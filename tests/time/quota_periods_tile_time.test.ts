@@ -1,88 +1,107 @@
 import { describe, expect, test } from "vitest";
-import { Clocks, ZONES } from "../support/clocks.ts";
+import { changes, instantOf, type Length, periodStart, ZONES } from "../support/clocks.ts";
 import { useDatabase } from "../support/database.ts";
 import { Random, seed } from "../support/random.ts";
 
 const { sql } = useDatabase();
 const random = new Random();
+const MINUTE = 60_000;
 const DAY = 86_400_000;
-const periods = ["1 day", "1 week", "1 month", "1 year"] as const;
+// All changes of two years; many years are in windows_and_periods_are_those_of_temporal.
+const from = Date.UTC(2025, 0, 1);
+const to = Date.UTC(2027, 0, 1);
+const lengths: Length[] = [
+  "1 hour",
+  "1 day",
+  "1 week",
+  "2 weeks",
+  "1 month",
+  "3 months",
+  "6 months",
+  "1 year",
+];
 
 interface Period {
-  period_start: Date;
-  period_end: Date;
-}
-
-/** An anchor's local time, `count` periods later: days that a month lacks become its last day. */
-function after(anchor: number, period: typeof periods[number], count: number): number {
-  if (period === "1 day") return anchor + count * DAY;
-  if (period === "1 week") return anchor + count * 7 * DAY;
-  const date = new Date(anchor);
-  const months = period === "1 month" ? count : 12 * count;
-  const [year, month] = [date.getUTCFullYear(), date.getUTCMonth() + months];
-  const day = Math.min(date.getUTCDate(), new Date(Date.UTC(year, month + 1, 0)).getUTCDate());
-  return Date.UTC(year, month, day) + anchor - Math.floor(anchor / DAY) * DAY;
+  length: Length;
+  anchor: Date;
+  at: Date;
+  number: number;
+  start: Date;
+  end: Date;
 }
 
 /** Anchors on days that months lack, at the times of changing clocks, and some at random. */
-function casesOf(clocks: Clocks) {
-  const anchors = [
-    clocks.instantOf(Date.UTC(2024, 1, 29, 10, 30)),
-    clocks.instantOf(Date.UTC(2025, 0, 31, 0, 0)),
-    clocks.instantOf(Date.UTC(2025, 2, 30, 2, 30)),
-    clocks.instantOf(Date.UTC(2027, 7, 31, 23, 59, 59)),
-    ...Array.from(
-      { length: 4 },
-      () => random.integer(+new Date("2024-01-01"), +new Date("2028-01-01")),
-    ),
-  ].map((anchor) => Math.floor(anchor / 1000) * 1000);
-  const instants = [
-    ...clocks.changes(+new Date("2025-01-01"), +new Date("2028-12-31"))
-      .flatMap((change) => [change - 1, change, change + DAY]),
-    ...Array.from(
-      { length: 10 },
-      () => random.integer(+new Date("2024-01-01"), +new Date("2029-01-01")),
-    ),
+function anchorsIn(zone: string): number[] {
+  return [
+    instantOf("2024-02-29T10:30", zone),
+    instantOf("2025-01-31T00:00", zone),
+    instantOf("2026-08-31T23:59:59", zone),
+    ...changes(zone, from, to).slice(0, 2)
+      .map((change) => change + random.integer(-120, 120) * MINUTE),
+    ...Array.from({ length: 2 }, () => random.integer(from, to)),
   ];
-  return anchors.flatMap((anchor) =>
-    [anchor - 1, anchor, ...instants].map((at) => ({ anchor, at }))
-  );
+}
+
+function instantsIn(zone: string): number[] {
+  return [
+    ...changes(zone, from, to).flatMap((change) => [change - 1, change, change + DAY]),
+    ...Array.from({ length: 10 }, () => random.integer(from, to)),
+  ];
 }
 
 describe.each(ZONES)(`%s (TOLLGATE_SEED=${seed})`, (zone) => {
-  const clocks = new Clocks(zone);
-  const cases = casesOf(clocks);
-  const periodsAt = async (period: string, instants: number[]): Promise<Period[]> =>
-    await sql<Period[]>`
-      select p.period_start, p.period_end
-      from unnest(
-        ${cases.map(({ anchor }) => new Date(anchor).toISOString())}::timestamptz[],
-        ${instants.map((at) => new Date(at).toISOString())}::timestamptz[]
-      ) with ordinality i (anchor, at, position),
-      tollgate.quota_period_at(i.anchor, ${period}, ${zone}, i.at) p
-      order by i.position`;
-
-  test.each(periods)(
-    "periods of %s are multiples of the anchor, without gap or overlap",
-    async (period) => {
-      const found = await periodsAt(period, cases.map(({ at }) => at));
-
-      const wrong = cases.filter(({ anchor, at }, index) => {
-        const [start, end] = [+found[index]!.period_start, +found[index]!.period_end];
-        const local = clocks.local(anchor);
-        const length = { "1 day": 1, "1 week": 7, "1 month": 30.44, "1 year": 365.24 }[period] *
-          DAY;
-        const about = Math.round((start - anchor) / length);
-        const count = [about - 1, about, about + 1].find((count) =>
-          clocks.instantOf(after(local, period, count)) === start &&
-          clocks.instantOf(after(local, period, count + 1)) === end
-        );
-        return count === undefined || start > at || at >= end;
-      });
-      expect(wrong).toEqual([]);
-      const next = await periodsAt(period, found.map(({ period_end }) => +period_end));
-      expect(next.map(({ period_start }) => period_start))
-        .toEqual(found.map(({ period_end }) => period_end));
-    },
+  const anchors = anchorsIn(zone);
+  const instants = instantsIn(zone);
+  const cases = anchors.flatMap((anchor) =>
+    [anchor - 1, anchor, ...instants].map((at) => ({ anchor, at }))
   );
+  const iso = (instants: number[]) => instants.map((instant) => new Date(instant).toISOString());
+  const anchorOf = iso(cases.map(({ anchor }) => anchor));
+  const at = iso(cases.map(({ at }) => at));
+
+  test("periods begin and end as Temporal says", async () => {
+    const periods = await sql<Period[]>`
+      select l.length, i.anchor, i.at, p.number,
+        tollgate.period_start(i.anchor, l.length::interval, ${zone}, p.number) as start,
+        tollgate.period_start(i.anchor, l.length::interval, ${zone}, p.number + 1) as end
+      from unnest(${lengths}::text[]) l (length),
+      unnest(${anchorOf}::timestamptz[], ${at}::timestamptz[]) i (anchor, at),
+      tollgate.period_number(i.anchor, l.length::interval, ${zone}, i.at) p (number)`;
+
+    const wrong = periods.filter(({ length, anchor, at, number, start, end }) =>
+      at < start || at >= end ||
+      +start !== periodStart(+anchor, length, zone, number) ||
+      +end !== periodStart(+anchor, length, zone, number + 1)
+    );
+    expect(periods).toHaveLength(lengths.length * cases.length);
+    expect(wrong).toEqual([]);
+  });
+
+  test("the next period begins where one ends, and the one before ends there", async () => {
+    expect(
+      await sql`
+        select l.length, i.*, p.number
+        from unnest(${lengths}::interval[]) l (length),
+        unnest(${anchorOf}::timestamptz[], ${at}::timestamptz[]) i (anchor, at),
+        tollgate.period_number(i.anchor, l.length, ${zone}, i.at) p (number),
+        tollgate.period_start(i.anchor, l.length, ${zone}, p.number + 1) next (starts_at)
+        where p.number + 1 <>
+            tollgate.period_number(i.anchor, l.length, ${zone}, next.starts_at)
+          or p.number <> tollgate.period_number(
+            i.anchor, l.length, ${zone}, next.starts_at - interval '1 microsecond')`,
+    ).toEqual([]);
+  });
+
+  test("each period begins after the one before, and number 0 at the anchor", async () => {
+    expect(
+      await sql`
+        select l.length, a.anchor, n.number
+        from unnest(${lengths}::interval[]) l (length),
+        unnest(${iso(anchors)}::timestamptz[]) a (anchor),
+        generate_series(-6, 6) n (number),
+        tollgate.period_start(a.anchor, l.length, ${zone}, n.number) p (starts_at)
+        where p.starts_at <= tollgate.period_start(a.anchor, l.length, ${zone}, n.number - 1)
+          or n.number = 0 and p.starts_at <> a.anchor`,
+    ).toEqual([]);
+  });
 });

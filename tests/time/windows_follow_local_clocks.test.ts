@@ -1,24 +1,24 @@
 import { describe, expect, test } from "vitest";
+import type { Length } from "../support/clocks.ts";
 import { useDatabase } from "../support/database.ts";
 
 const { sql } = useDatabase();
-
-type Window = readonly [start: string, end: string];
-
-async function window(unit: string, at: string, zone: string): Promise<Window> {
-  const [found] = await sql<{ start: Date; end: Date }[]>`
-    select w.${sql(`${unit}_start`)} as start, w.${sql(`${unit}_end`)} as end
-    from tollgate.windows_at(${at}, ${zone}) w`;
-  return [found!.start.toISOString(), found!.end.toISOString()].map((instant) =>
-    instant.replace(":00.000Z", "Z")
-  ) as [string, string];
-}
 
 interface Case {
   what: string;
   at: string;
   zone: string;
-  is: Window;
+  is: readonly [start: string, end: string];
+  /** 1 for Monday to 7 for Sunday. */
+  weekStart?: number;
+}
+
+async function window(length: Length, { at, zone, weekStart = 1 }: Case) {
+  const [found] = await sql<{ starts_at: Date; ends_at: Date }[]>`
+    select * from tollgate.window_at(${length}, ${zone}, ${weekStart}, ${at})`;
+  return [found!.starts_at, found!.ends_at].map((instant) =>
+    instant.toISOString().replace(":00.000Z", "Z")
+  );
 }
 
 describe("an hour", () => {
@@ -77,8 +77,44 @@ describe("an hour", () => {
       at: "2026-10-03T15:40Z",
       is: ["2026-10-03T15:30Z", "2026-10-03T16:00Z"],
     },
-  ])("$what", async ({ at, zone, is }) => {
-    expect(await window("hour", at, zone)).toEqual(is);
+    {
+      what: "that Norfolk's clocks begin again halfway: 30 minutes",
+      zone: "Pacific/Norfolk",
+      at: "2015-10-03T14:40Z",
+      is: ["2015-10-03T14:30Z", "2015-10-03T15:00Z"],
+    },
+    {
+      what: "of which Caracas' clocks skip the last half: 30 minutes",
+      zone: "America/Caracas",
+      at: "2016-05-01T06:59:59.999999Z",
+      is: ["2016-05-01T06:30Z", "2016-05-01T07:00Z"],
+    },
+    {
+      what: "after Caracas' clocks have skipped half of one",
+      zone: "America/Caracas",
+      at: "2016-05-01T07:00Z",
+      is: ["2016-05-01T07:00Z", "2016-05-01T08:00Z"],
+    },
+    {
+      what: "that Colombo's clocks leave halfway, to begin it again: 30 minutes",
+      zone: "Asia/Colombo",
+      at: "2006-04-14T18:00Z",
+      is: ["2006-04-14T18:00Z", "2006-04-14T18:30Z"],
+    },
+    {
+      what: "that Colombo's clocks begin again",
+      zone: "Asia/Colombo",
+      at: "2006-04-14T18:30Z",
+      is: ["2006-04-14T18:30Z", "2006-04-14T19:30Z"],
+    },
+    {
+      what: "that St John's clocks leave after a minute, and a whole hour back",
+      zone: "America/St_Johns",
+      at: "2010-11-07T02:31Z",
+      is: ["2010-11-07T02:30Z", "2010-11-07T03:30Z"],
+    },
+  ])("$what", async (given) => {
+    expect(await window("1 hour", given)).toEqual(given.is);
   });
 });
 
@@ -162,8 +198,62 @@ describe("a day", () => {
       at: "2026-12-31T18:15Z",
       is: ["2026-12-31T18:15Z", "2027-01-01T18:15Z"],
     },
-  ])("$what", async ({ at, zone, is }) => {
-    expect(await window("day", at, zone)).toEqual(is);
+    {
+      what: "has 23.5 hours when Lord Howe's clocks are set forward",
+      zone: "Australia/Lord_Howe",
+      at: "2026-10-03T18:00Z",
+      is: ["2026-10-03T13:30Z", "2026-10-04T13:00Z"],
+    },
+    {
+      what: "has 22 hours when Troll's clocks are set forward by two",
+      zone: "Antarctica/Troll",
+      at: "2026-03-29T12:00Z",
+      is: ["2026-03-29T00:00Z", "2026-03-29T22:00Z"],
+    },
+    {
+      what: "ends when Pyongyang's clocks skip its last half hour",
+      zone: "Asia/Pyongyang",
+      at: "2018-05-04T14:59Z",
+      is: ["2018-05-03T15:30Z", "2018-05-04T15:00Z"],
+    },
+    {
+      what: "begins at 1 o'clock where Havana's clocks skip midnight",
+      zone: "America/Havana",
+      at: "2026-03-08T05:00Z",
+      is: ["2026-03-08T05:00Z", "2026-03-09T04:00Z"],
+    },
+    {
+      what: "begins at 1 o'clock where Sao Paulo's clocks skipped midnight",
+      zone: "America/Sao_Paulo",
+      at: "2018-11-04T12:00Z",
+      is: ["2018-11-04T03:00Z", "2018-11-05T02:00Z"],
+    },
+    {
+      what: "begins at 1 o'clock where Asuncion's clocks skipped midnight",
+      zone: "America/Asuncion",
+      at: "2023-10-01T12:00Z",
+      is: ["2023-10-01T04:00Z", "2023-10-02T03:00Z"],
+    },
+    {
+      what: "has its last hour twice where Sao Paulo's clocks were set back at midnight",
+      zone: "America/Sao_Paulo",
+      at: "2018-02-18T02:30Z",
+      is: ["2018-02-17T02:00Z", "2018-02-18T03:00Z"],
+    },
+    {
+      what: "before St John's clocks show a minute of the next",
+      zone: "America/St_Johns",
+      at: "2010-11-07T02:29:59.999999Z",
+      is: ["2010-11-06T02:30Z", "2010-11-07T02:30Z"],
+    },
+    {
+      what: "has begun, though a minute later St John's clocks go back to the day before",
+      zone: "America/St_Johns",
+      at: "2010-11-07T02:31Z",
+      is: ["2010-11-07T02:30Z", "2010-11-08T03:30Z"],
+    },
+  ])("$what", async (given) => {
+    expect(await window("1 day", given)).toEqual(given.is);
   });
 });
 
@@ -205,8 +295,78 @@ describe("a week", () => {
       at: "2011-12-31T12:00Z",
       is: ["2011-12-26T10:00Z", "2012-01-01T10:00Z"],
     },
-  ])("$what", async ({ at, zone, is }) => {
-    expect(await window("week", at, zone)).toEqual(is);
+    {
+      what: "from Sunday",
+      weekStart: 7,
+      zone: "UTC",
+      at: "2026-05-06T12:00Z",
+      is: ["2026-05-03T00:00Z", "2026-05-10T00:00Z"],
+    },
+    {
+      what: "from Saturday",
+      weekStart: 6,
+      zone: "UTC",
+      at: "2026-05-06T12:00Z",
+      is: ["2026-05-02T00:00Z", "2026-05-09T00:00Z"],
+    },
+    {
+      what: "from Wednesday, on a Wednesday",
+      weekStart: 3,
+      zone: "UTC",
+      at: "2026-05-06T00:00Z",
+      is: ["2026-05-06T00:00Z", "2026-05-13T00:00Z"],
+    },
+    {
+      what: "from Wednesday, on a Tuesday",
+      weekStart: 3,
+      zone: "UTC",
+      at: "2026-05-05T23:59:59.999999Z",
+      is: ["2026-04-29T00:00Z", "2026-05-06T00:00Z"],
+    },
+    {
+      what: "from Sunday, when Beirut's clocks skip that midnight",
+      weekStart: 7,
+      zone: "Asia/Beirut",
+      at: "2026-03-28T22:00Z",
+      is: ["2026-03-28T22:00Z", "2026-04-04T21:00Z"],
+    },
+    {
+      what: "to Sunday, when Beirut's clocks skip that midnight",
+      weekStart: 7,
+      zone: "Asia/Beirut",
+      at: "2026-03-28T21:59Z",
+      is: ["2026-03-21T22:00Z", "2026-03-28T22:00Z"],
+    },
+    {
+      what: "from Saturday, when Tehran's clocks skipped that midnight",
+      weekStart: 6,
+      zone: "Asia/Tehran",
+      at: "2020-03-21T12:00Z",
+      is: ["2020-03-20T20:30Z", "2020-03-27T19:30Z"],
+    },
+    {
+      what: "from Friday, when Cairo's clocks skip that midnight",
+      weekStart: 5,
+      zone: "Africa/Cairo",
+      at: "2026-04-24T12:00Z",
+      is: ["2026-04-23T22:00Z", "2026-04-30T21:00Z"],
+    },
+    {
+      what: "from Sunday, though St John's clocks go back to Saturday",
+      weekStart: 7,
+      zone: "America/St_Johns",
+      at: "2010-11-07T02:31Z",
+      is: ["2010-11-07T02:30Z", "2010-11-14T03:30Z"],
+    },
+    {
+      what: "from the Friday that Samoa skipped: from Saturday",
+      weekStart: 5,
+      zone: "Pacific/Apia",
+      at: "2011-12-30T10:00Z",
+      is: ["2011-12-30T10:00Z", "2012-01-05T10:00Z"],
+    },
+  ])("$what", async (given) => {
+    expect(await window("7 days", given)).toEqual(given.is);
   });
 });
 
@@ -242,7 +402,190 @@ describe("a month", () => {
       at: "2026-11-20T12:00Z",
       is: ["2026-11-01T04:00Z", "2026-12-01T05:00Z"],
     },
-  ])("$what", async ({ at, zone, is }) => {
-    expect(await window("month", at, zone)).toEqual(is);
+    {
+      what: "that begins with a midnight that Asuncion's clocks skipped",
+      zone: "America/Asuncion",
+      at: "2023-10-20T12:00Z",
+      is: ["2023-10-01T04:00Z", "2023-11-01T03:00Z"],
+    },
+    {
+      what: "of December without the day that Samoa skipped",
+      zone: "Pacific/Apia",
+      at: "2011-12-31T09:59Z",
+      is: ["2011-12-01T10:00Z", "2011-12-31T10:00Z"],
+    },
+  ])("$what", async (given) => {
+    expect(await window("1 month", given)).toEqual(given.is);
+  });
+});
+
+describe("several units are counted from January 1st 2001, a Monday:", () => {
+  test.each<Case & { length: Length }>([
+    {
+      what: "6 hours begin at 0, 6, 12 and 18 o'clock",
+      length: "6 hours",
+      zone: "UTC",
+      at: "2026-05-06T17:59:59.999999Z",
+      is: ["2026-05-06T12:00Z", "2026-05-06T18:00Z"],
+    },
+    {
+      what: "6 hours are 5 when New York's clocks skip one",
+      length: "6 hours",
+      zone: "America/New_York",
+      at: "2026-03-08T09:59Z",
+      is: ["2026-03-08T05:00Z", "2026-03-08T10:00Z"],
+    },
+    {
+      what: "6 hours are 7 when New York's clocks show one twice",
+      length: "6 hours",
+      zone: "America/New_York",
+      at: "2026-11-01T06:30Z",
+      is: ["2026-11-01T04:00Z", "2026-11-01T11:00Z"],
+    },
+    {
+      what: "6 hours after the day that Samoa skipped",
+      length: "6 hours",
+      zone: "Pacific/Apia",
+      at: "2011-12-30T10:00Z",
+      is: ["2011-12-30T10:00Z", "2011-12-30T16:00Z"],
+    },
+    {
+      what: "2 hours begin at 3 o'clock when New York's clocks skip 2",
+      length: "2 hours",
+      zone: "America/New_York",
+      at: "2026-03-08T07:00Z",
+      is: ["2026-03-08T07:00Z", "2026-03-08T08:00Z"],
+    },
+    {
+      what: "2 hours end early when Troll's clocks skip two",
+      length: "2 hours",
+      zone: "Antarctica/Troll",
+      at: "2026-03-29T00:59Z",
+      is: ["2026-03-29T00:00Z", "2026-03-29T01:00Z"],
+    },
+    {
+      what: "2 hours begin late when Troll's clocks skip two",
+      length: "2 hours",
+      zone: "Antarctica/Troll",
+      at: "2026-03-29T01:00Z",
+      is: ["2026-03-29T01:00Z", "2026-03-29T02:00Z"],
+    },
+    {
+      what: "2 hours of which Lord Howe's clocks repeat a half",
+      length: "2 hours",
+      zone: "Australia/Lord_Howe",
+      at: "2026-04-04T15:29Z",
+      is: ["2026-04-04T13:00Z", "2026-04-04T15:30Z"],
+    },
+    {
+      what: "2 hours after those of which Lord Howe's clocks repeat a half",
+      length: "2 hours",
+      zone: "Australia/Lord_Howe",
+      at: "2026-04-04T15:30Z",
+      is: ["2026-04-04T15:30Z", "2026-04-04T17:30Z"],
+    },
+    {
+      what: "5 hours do not begin anew with each day",
+      length: "5 hours",
+      zone: "UTC",
+      at: "2026-05-06T00:30Z",
+      is: ["2026-05-05T20:00Z", "2026-05-06T01:00Z"],
+    },
+    {
+      what: "24 hours are a day by the clocks",
+      length: "24 hours",
+      zone: "America/New_York",
+      at: "2026-03-08T12:00Z",
+      is: ["2026-03-08T05:00Z", "2026-03-09T04:00Z"],
+    },
+    {
+      what: "3 days do not begin anew with each month",
+      length: "3 days",
+      zone: "UTC",
+      at: "2026-05-01T12:00Z",
+      is: ["2026-04-29T00:00Z", "2026-05-02T00:00Z"],
+    },
+    {
+      what: "3 days do not know on which day weeks begin",
+      length: "3 days",
+      weekStart: 6,
+      zone: "UTC",
+      at: "2026-05-01T12:00Z",
+      is: ["2026-04-29T00:00Z", "2026-05-02T00:00Z"],
+    },
+    {
+      what: "3 days of which Samoa skipped one",
+      length: "3 days",
+      zone: "Pacific/Apia",
+      at: "2011-12-30T12:00Z",
+      is: ["2011-12-29T10:00Z", "2011-12-31T10:00Z"],
+    },
+    {
+      what: "3 days before those that are counted from",
+      length: "3 days",
+      zone: "UTC",
+      at: "2000-12-31T12:00Z",
+      is: ["2000-12-29T00:00Z", "2001-01-01T00:00Z"],
+    },
+    {
+      what: "2 weeks from Monday",
+      length: "2 weeks",
+      zone: "UTC",
+      at: "2026-05-06T12:00Z",
+      is: ["2026-05-04T00:00Z", "2026-05-18T00:00Z"],
+    },
+    {
+      what: "2 weeks from Sunday",
+      length: "2 weeks",
+      weekStart: 7,
+      zone: "UTC",
+      at: "2026-05-06T12:00Z",
+      is: ["2026-04-26T00:00Z", "2026-05-10T00:00Z"],
+    },
+    {
+      what: "14 days are 2 weeks",
+      length: "14 days",
+      weekStart: 7,
+      zone: "UTC",
+      at: "2026-05-06T12:00Z",
+      is: ["2026-04-26T00:00Z", "2026-05-10T00:00Z"],
+    },
+    {
+      what: "3 months are a quarter",
+      length: "3 months",
+      zone: "America/New_York",
+      at: "2026-05-06T12:00Z",
+      is: ["2026-04-01T04:00Z", "2026-07-01T04:00Z"],
+    },
+    {
+      what: "3 months from a midnight that Asuncion's clocks skipped",
+      length: "3 months",
+      zone: "America/Asuncion",
+      at: "2023-11-20T12:00Z",
+      is: ["2023-10-01T04:00Z", "2024-01-01T03:00Z"],
+    },
+    {
+      what: "18 months",
+      length: "18 months",
+      zone: "UTC",
+      at: "2026-05-06T12:00Z",
+      is: ["2025-01-01T00:00Z", "2026-07-01T00:00Z"],
+    },
+    {
+      what: "18 months before those that are counted from",
+      length: "18 months",
+      zone: "UTC",
+      at: "2000-12-31T12:00Z",
+      is: ["1999-07-01T00:00Z", "2001-01-01T00:00Z"],
+    },
+    {
+      what: "12 months are a year",
+      length: "12 months",
+      zone: "UTC",
+      at: "2026-05-06T12:00Z",
+      is: ["2026-01-01T00:00Z", "2027-01-01T00:00Z"],
+    },
+  ])("$what", async (given) => {
+    expect(await window(given.length, given)).toEqual(given.is);
   });
 });

@@ -1,29 +1,45 @@
 import { describe, expect, test } from "vitest";
-import { Clocks, ZONES } from "../support/clocks.ts";
+import { changes, type Length, windowAt, ZONES } from "../support/clocks.ts";
 import { useDatabase } from "../support/database.ts";
 import { Random, seed } from "../support/random.ts";
 
 const { sql } = useDatabase();
 const random = new Random();
-const from = Date.UTC(2025, 0, 1);
-const to = Date.UTC(2028, 11, 31);
-const units = ["hour", "day", "week", "month"] as const;
-
-type Windows = Record<`${typeof units[number]}_${"start" | "end"}`, Date>;
-
-async function windowsAt(instants: number[], zone: string): Promise<Windows[]> {
-  return await sql<Windows[]>`
-    select w.* from unnest(${instants.map((at) => new Date(at).toISOString())}::timestamptz[])
-      with ordinality i (at, position),
-    tollgate.windows_at(i.at, ${zone}) w
-    order by i.position`;
-}
+// All changes of one year; many years are in windows_and_periods_are_those_of_temporal.
+const from = Date.UTC(2026, 0, 1);
+const to = Date.UTC(2027, 0, 1);
+const lengths: Length[] = [
+  "1 hour",
+  "2 hours",
+  "5 hours",
+  "6 hours",
+  "24 hours",
+  "1 day",
+  "3 days",
+  "7 days",
+  "2 weeks",
+  "1 month",
+  "3 months",
+  "18 months",
+];
+const nested: [shorter: Length, longer: Length][] = [
+  ["1 hour", "6 hours"],
+  ["6 hours", "24 hours"],
+  ["24 hours", "1 day"],
+  ["1 day", "24 hours"],
+  ["1 day", "3 days"],
+  ["1 day", "7 days"],
+  ["7 days", "2 weeks"],
+  ["1 day", "1 month"],
+  ["1 month", "3 months"],
+  ["3 months", "18 months"],
+];
 
 /** Around every change of clocks, and some at random. */
-function instantsOf(clocks: Clocks): number[] {
+function instantsIn(zone: string): number[] {
   const minutes = [-1500, -90, -60, -45, -30, -15, 0, 15, 30, 45, 60, 90, 1500];
   return [
-    ...clocks.changes(from, to).flatMap((change) => [
+    ...changes(zone, from, to).flatMap((change) => [
       change - 1,
       ...minutes.map((minute) => change + minute * 60_000),
     ]),
@@ -32,51 +48,63 @@ function instantsOf(clocks: Clocks): number[] {
 }
 
 describe.each(ZONES)(`%s (TOLLGATE_SEED=${seed})`, (zone) => {
-  const clocks = new Clocks(zone);
-  const instants = instantsOf(clocks);
+  const weekStart = random.integer(1, 7);
+  const instants = instantsIn(zone);
+  const at = instants.map((instant) => new Date(instant).toISOString());
 
-  test("windows begin and end as another time zone library says", async () => {
-    const windows = await windowsAt(instants, zone);
+  test("windows begin and end as Temporal says", async () => {
+    const windows = await sql<{ length: Length; at: Date; starts_at: Date; ends_at: Date }[]>`
+      select l.length, i.at, w.*
+      from unnest(${lengths}::text[]) l (length), unnest(${at}::timestamptz[]) i (at),
+      tollgate.window_at(l.length::interval, ${zone}, ${weekStart}, i.at) w`;
 
-    const found = windows.map((w, index) => ({
-      at: new Date(instants[index]!),
-      ...Object.fromEntries(units.map((unit) => [unit, [w[`${unit}_start`], w[`${unit}_end`]]])),
+    expect(windows).toHaveLength(lengths.length * at.length);
+    expect(windows).toEqual(windows.map(({ length, at }) => {
+      const [start, end] = windowAt(length, zone, weekStart, +at);
+      return { length, at, starts_at: new Date(start), ends_at: new Date(end) };
     }));
-    expect(found).toEqual(instants.map((at) => ({
-      at: new Date(at),
-      ...Object.fromEntries(
-        Object.entries(clocks.windows(at)).map((
-          [unit, bounds],
-        ) => [unit, bounds.map((bound) => new Date(bound))]),
-      ),
-    })));
   });
 
-  test("an instant lies in its windows, and each lies in the longer ones", async () => {
-    const windows = await windowsAt(instants, zone);
-
-    const outside = instants.filter((at, index) => {
-      const w = windows[index]!;
-      return units.some((unit) => +w[`${unit}_start`] > at || at >= +w[`${unit}_end`]) ||
-        w.hour_start < w.day_start || w.hour_end > w.day_end ||
-        w.day_start < w.week_start || w.day_end > w.week_end ||
-        w.day_start < w.month_start || w.day_end > w.month_end;
-    });
-    expect(outside).toEqual([]);
+  test("an instant lies in its window, and the next begins where that one ends", async () => {
+    expect(
+      await sql`
+        select l.length, i.at, w::text, next::text, final::text
+        from unnest(${lengths}::interval[]) l (length), unnest(${at}::timestamptz[]) i (at),
+        tollgate.window_at(l.length, ${zone}, ${weekStart}, i.at) w,
+        tollgate.window_at(l.length, ${zone}, ${weekStart}, w.ends_at) next,
+        tollgate.window_at(l.length, ${zone}, ${weekStart}, w.ends_at - interval '1 microsecond') final
+        where i.at < w.starts_at or i.at >= w.ends_at
+          or next.starts_at <> w.ends_at or final is distinct from w`,
+    ).toEqual([]);
   });
 
-  test.each(units)(
-    "the next %s begins where one ends, and the one before ends there",
-    async (unit) => {
-      const windows = await windowsAt(instants, zone);
-      const ends = windows.map((w) => w[`${unit}_end`]);
+  test("a later instant lies in the same window, or in one that begins after its end", async () => {
+    expect(
+      await sql`
+        select * from (
+          select l.length, i.at, w.*,
+            lag(w.starts_at) over earlier as earlier_start,
+            lag(w.ends_at) over earlier as earlier_end
+          from unnest(${lengths}::interval[]) l (length), unnest(${at}::timestamptz[]) i (at),
+          tollgate.window_at(l.length, ${zone}, ${weekStart}, i.at) w
+          window earlier as (partition by l.length::text order by i.at)
+        ) w
+        where starts_at < earlier_end
+          and (starts_at, ends_at) is distinct from (earlier_start, earlier_end)`,
+    ).toEqual([]);
+  });
 
-      const next = await windowsAt(ends.map(Number), zone);
-      const same = await windowsAt(ends.map((end) => +end - 1), zone);
-
-      expect(next.map((w) => w[`${unit}_start`])).toEqual(ends);
-      expect(same.map((w) => w[`${unit}_end`])).toEqual(ends);
-      expect(same.map((w) => w[`${unit}_start`])).toEqual(windows.map((w) => w[`${unit}_start`]));
-    },
-  );
+  test("a window lies in the longer ones that are made of such", async () => {
+    expect(
+      await sql`
+        select n.*, i.at, s::text as is, l::text as in
+        from unnest(
+          ${nested.map(([shorter]) => shorter)}::interval[],
+          ${nested.map(([, longer]) => longer)}::interval[]
+        ) n (shorter, longer), unnest(${at}::timestamptz[]) i (at),
+        tollgate.window_at(n.shorter, ${zone}, ${weekStart}, i.at) s,
+        tollgate.window_at(n.longer, ${zone}, ${weekStart}, i.at) l
+        where s.starts_at < l.starts_at or s.ends_at > l.ends_at`,
+    ).toEqual([]);
+  });
 });
