@@ -396,6 +396,47 @@ $$;
 comment on function tollgate.due_occurrences(tollgate.account) is
   'Occurrences of recurring grants that are due, have not lapsed and are not written down yet. Their ids are computed, so that none can be made twice.';
 
+create function tollgate.last_period(
+  p_user_id uuid, p_quota_id uuid, p_before timestamptz, p_up_to_transfer bigint
+)
+returns public.user_quota_usage
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  q public.user_quota_usage;
+begin
+  select * into q from public.user_quota_usage f
+  where f.user_id = p_user_id and f.quota_id = p_quota_id and f.period_start < p_before
+    and (
+      p_up_to_transfer is null
+      -- A change of plan begins a period as well.
+      or exists (
+        select from public.token_transfers t
+        where t.user_id = p_user_id and t.transfer_number <= p_up_to_transfer and (
+          t.quota_id = p_quota_id and t.quota_period_start = f.period_start
+          or t.transaction_type = 'account_change' and t.created_at = f.period_start
+        )
+      )
+    )
+  order by f.period_start desc
+  limit 1;
+  if p_up_to_transfer is not null then
+    q.tokens_used := q.tokens_used - (
+      select coalesce(sum(t.base_quota_used), 0) from public.token_transfers t
+      where t.user_id = p_user_id and t.transfer_number > p_up_to_transfer
+        and t.quota_id = p_quota_id and t.quota_period_start = q.period_start
+    );
+  end if;
+  return q;
+end;
+$$;
+
+comment on function tollgate.last_period(uuid, uuid, timestamptz, bigint) is
+  'The last quota period that was begun and starts before an instant. Up to a transfer, if one is given: that reads history.';
+
 create function tollgate.due_rollovers(p_account tollgate.account)
 returns setof public.user_token_grants
 language plpgsql
@@ -420,11 +461,8 @@ begin
   -- Back from the current period, as far as what was carried over can still be spent.
   for i in 1 .. v_quota.rollover_periods loop
     exit when v_end <= greatest(v_quota.rollover_since, a.existing_since, a.plan_since, a.quota_open_since);
-    select * into p from public.user_quota_usage f
-    where f.user_id = a.user_id and f.quota_id = v_quota.id and f.period_start < v_end
-    order by f.period_start desc
-    limit 1;
-    if not found or p.period_end < v_end then
+    p := tollgate.last_period(a.user_id, v_quota.id, v_end, a.up_to_transfer);
+    if p.period_end is null or p.period_end < v_end then
       -- Nothing was used.
       select greatest(n.period_start, p.period_end) into p.period_start
       from tollgate.quota_period_at(
@@ -465,7 +503,7 @@ $$;
 comment on function tollgate.due_rollovers(tollgate.account) is
   'What the last quota periods left unused, as far as it rolls over and is not written down yet: at most rollover_max_tokens of each, to be spent in the next rollover_periods periods. Periods in which the user was on the plan and could use the quota at their end; tokens that holds set aside do not roll over. No time rolls over twice: a period that began before the last one that did had ended does not. Their ids are computed, so that none can be made twice.';
 
-create function tollgate.add_due_grants(p_account tollgate.account)
+create function tollgate.add_due_grants(p_account tollgate.account, p_is_new_period boolean)
 returns tollgate.account
 language plpgsql
 stable
@@ -476,7 +514,7 @@ declare
   a tollgate.account := p_account;
 begin
   a.due_grants := array(select d from tollgate.due_occurrences(a) d)
-    || case when (a.plan_quota).rollover_periods is not null and a.quota_is_open then
+    || case when (a.plan_quota).rollover_periods is not null and a.quota_is_open and p_is_new_period then
       array(select d from tollgate.due_rollovers(a) d)
     else '{}' end;
   if cardinality(a.due_grants) > 0 then
@@ -495,8 +533,8 @@ begin
 end;
 $$;
 
-comment on function tollgate.add_due_grants(tollgate.account) is
-  'The account with the grants that are due: they count as if they were written down.';
+comment on function tollgate.add_due_grants(tollgate.account, boolean) is
+  'The account with the grants that are due: they count as if they were written down. Nothing rolls over any more once the current period has begun.';
 
 create function tollgate.counts_in(p_limit tollgate.limit_state, p_tag_id uuid, p_at timestamptz)
 returns boolean
@@ -599,7 +637,7 @@ begin
   end if;
   if tollgate.recurring_grants_are_due(a)
     or v_is_new_period and (a.plan_quota).rollover_periods is not null then
-    a := tollgate.add_due_grants(a);
+    a := tollgate.add_due_grants(a, v_is_new_period);
   end if;
   if cardinality(a.holds) > 0 then
     if a.but_hold is not null then
@@ -764,8 +802,9 @@ tollgate.usage_of(tollgate.account),
 tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timestamptz),
 tollgate.quota_at(tollgate.account),
 tollgate.due_occurrences(tollgate.account),
+tollgate.last_period(uuid, uuid, timestamptz, bigint),
 tollgate.due_rollovers(tollgate.account),
-tollgate.add_due_grants(tollgate.account),
+tollgate.add_due_grants(tollgate.account, boolean),
 tollgate.counts_in(tollgate.limit_state, uuid, timestamptz),
 tollgate.hold_aside(tollgate.account),
 tollgate.quota_left(tollgate.account),

@@ -70,20 +70,7 @@ begin
     array(select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id = e.plan_id),
     p_at
   );
-  a.quota := (
-    select q from public.user_quota_usage q
-    where q.user_id = p_user_id and q.quota_id = (a.plan_quota).id and q.period_start <= p_at
-      -- Begun by then.
-      and exists (
-        select from public.token_transfers t
-        where t.user_id = p_user_id and t.transfer_number <= v_last and (
-          t.quota_id = q.quota_id and t.quota_period_start = q.period_start
-          or t.transaction_type = 'account_change' and t.created_at = q.period_start
-        )
-      )
-    order by q.period_start desc
-    limit 1
-  );
+  a.quota := tollgate.last_period(p_user_id, (a.plan_quota).id, p_at + interval '1 microsecond', v_last);
   if exists (
     select from public.token_transfers t
     where t.user_id = p_user_id and t.transaction_type = 'account_change' and t.transfer_number > v_last
@@ -94,11 +81,6 @@ begin
       tollgate.quota_period_at(a.plan_quota, a.billing_anchor, a.time_zone, a.week_start, p_at)
     ).period_end;
   end if;
-  a.quota.tokens_used := (a.quota).tokens_used - coalesce((
-    select sum(t.base_quota_used) from public.token_transfers t
-    where t.user_id = p_user_id and t.transfer_number > v_last
-      and t.quota_id = (a.quota).quota_id and t.quota_period_start = (a.quota).period_start
-  ), 0);
   a.grants := array(
     select row(
       f.id, f.token_amount - f.tokens_used + coalesce(l.tokens, 0), f.grant_type, f.priority, f.effective_at,
