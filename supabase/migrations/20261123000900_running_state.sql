@@ -418,6 +418,7 @@ begin
         where t.user_id = p_user_id and t.transfer_number <= p_up_to_transfer and (
           t.quota_id = p_quota_id and t.quota_period_start = f.period_start
           or t.transaction_type = 'account_change' and t.created_at = f.period_start
+            and t.metadata ->> 'quota_policy' is not null
         )
       )
     )

@@ -144,10 +144,11 @@ begin
       case when v_row.is_fixed then v_row.token_amount else v_old_quota.token_amount end
       - coalesce(v_row.tokens_used, 0) - v_held
     );
-    update public.user_quota_usage q set period_end = p_at
-    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start
-      and q.period_start < p_at;
   end if;
+  -- That of the new plan too, where it was left for the next one before.
+  update public.user_quota_usage q set period_end = p_at
+  where q.user_id = p_new.id and q.period_start < p_at and q.period_end > p_at
+    and q.quota_id in (select n.id from public.plan_quotas n where n.plan_id in (p_old.plan_id, p_new.plan_id));
   if v_new_quota.id is null then
     return;
   end if;
@@ -192,12 +193,18 @@ begin
     when 'reset' then
       v_amount := v_new_quota.token_amount;
   end case;
-  insert into public.user_quota_usage (
+  insert into public.user_quota_usage as q (
     user_id, quota_id, period_start, period_end, token_amount, is_fixed, tokens_used
   )
   values (
     p_new.id, v_new_quota.id, p_at, v_new_end, greatest(0, v_amount), p_policy <> 'reset', 0
-  );
+  )
+  -- There and back at one instant.
+  on conflict (user_id, quota_id, period_start) do update
+  set
+    period_end = excluded.period_end,
+    token_amount = excluded.token_amount + q.tokens_used,
+    is_fixed = excluded.is_fixed or q.tokens_used > 0;
 end;
 $$;
 
