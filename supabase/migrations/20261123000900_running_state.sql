@@ -520,7 +520,7 @@ end;
 $$;
 
 comment on function tollgate.add_due_grants(tollgate.account) is
-  'The account with the grants that are due: they count as if they were written down.';
+  'The account with the grants that are due: they count as if they were written down. Nothing rolls over any more once the current period has begun.';
 
 create function tollgate.counts_in(p_limit tollgate.limit_state, p_tag_id uuid, p_at timestamptz)
 returns boolean

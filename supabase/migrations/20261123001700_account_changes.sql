@@ -192,9 +192,11 @@ begin
       when v_row.is_fixed is not false then v_old.period_start else v_row.period_start
     end);
     v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
-    update public.user_quota_usage q set period_end = p_at
-    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start;
   end if;
+  -- That of the new plan too, where it was left for the next one before.
+  update public.user_quota_usage q set period_end = p_at
+  where q.user_id = p_new.id and q.period_start < p_at and q.period_end > p_at
+    and q.quota_id in (select n.id from public.plan_quotas n where n.plan_id in (p_old.plan_id, p_new.plan_id));
   if v_new_quota.id is null then
     return v_row.period_end;
   end if;
