@@ -477,6 +477,7 @@ export type Database = {
         Row: {
           "auth_user_id": string | null;
           "billing_anchor": string;
+          "changed_at": string;
           "created_at": string;
           "external_id": string;
           "id": string;
@@ -494,6 +495,7 @@ export type Database = {
         Insert: {
           "auth_user_id"?: string | null;
           "billing_anchor"?: string;
+          "changed_at"?: string;
           "created_at"?: string;
           "external_id": string;
           "id"?: string;
@@ -510,6 +512,7 @@ export type Database = {
         Update: {
           "auth_user_id"?: string | null;
           "billing_anchor"?: string;
+          "changed_at"?: string;
           "created_at"?: string;
           "external_id"?: string;
           "id"?: string;
