@@ -313,6 +313,7 @@ begin
     q.quota_id := (a.plan_quota).id;
     q.is_fixed := false;
     q.tokens_used := 0;
+    q.begun_at := a.at;
   end if;
   if not q.is_fixed then
     -- Never below what was used, where the quota has been made smaller since.
@@ -356,8 +357,10 @@ begin
       exit when g.effective_at >= r.ends_at;
       g.expires_at := tollgate.period_start(g.effective_at, r.valid_for::text::interval, a.time_zone, 1);
       g.id := tollgate.computed_uuid(uuid_send(r.id) || int4send(i));
-      continue when g.expires_at <= a.at or a.up_to_transfer is not null and exists (
-        select from public.user_token_grants f where f.user_id = a.user_id and f.id = g.id
+      continue when g.expires_at <= a.at or a.up_to_transfer is not null and (
+        -- What had come due by the last transfer was written down by then, or had lapsed.
+        greatest(g.effective_at, r.created_at) <= (a.usage).last_transfer_at
+        or exists (select from public.user_token_grants f where f.user_id = a.user_id and f.id = g.id)
       );
       g.user_id := a.user_id;
       g.token_amount := r.token_amount;
@@ -374,6 +377,25 @@ $$;
 
 comment on function tollgate.due_occurrences(tollgate.account) is
   'Occurrences of recurring grants that are due, have not lapsed and are not written down yet. Their ids are computed, so that none can be made twice.';
+
+create function tollgate.quota_used_after(p_quota public.user_quota_usage, p_transfer_number bigint)
+returns bigint
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(sum(t.base_quota_used), 0) from public.token_transfers t
+    where t.user_id = p_quota.user_id and t.transfer_number > p_transfer_number
+      and t.quota_id = p_quota.quota_id and t.quota_period_start = p_quota.period_start
+  );
+end;
+$$;
+
+comment on function tollgate.quota_used_after(public.user_quota_usage, bigint) is
+  'What was used of a quota period after a transfer, less what was refunded of it. Reads history: only for the past.';
 
 create function tollgate.due_rollovers(p_account tollgate.account)
 returns setof public.user_token_grants
@@ -395,7 +417,7 @@ begin
   for i in 1 .. v_quota.rollover_periods loop
     exit when v_end <= greatest(v_quota.rollover_since, a.existing_since, a.plan_since, a.quota_open_since);
     select * into p from public.user_quota_usage f
-    where f.user_id = a.user_id and f.quota_id = v_quota.id and f.period_start < v_end
+    where f.user_id = a.user_id and f.quota_id = v_quota.id and f.period_start < v_end and f.begun_at <= a.at
     order by f.period_start desc
     limit 1;
     v_was_begun := found and p.period_end = v_end;
@@ -410,6 +432,9 @@ begin
     elsif not p.is_fixed then
       -- Never more than the quota, where it has been made smaller since the period was last drawn on.
       p.token_amount := least(p.token_amount, v_quota.token_amount);
+    end if;
+    if v_was_begun and a.up_to_transfer is not null then
+      p.tokens_used := p.tokens_used - tollgate.quota_used_after(p, a.up_to_transfer);
     end if;
     -- Also those that have expired since, so that it does not matter when somebody looks.
     select coalesce(sum(s.tokens), 0) into v_held
@@ -495,7 +520,7 @@ end;
 $$;
 
 comment on function tollgate.add_due_grants(tollgate.account) is
-  'The account with the grants that are due: they count as if they were written down.';
+  'The account with the grants that are due: they count as if they were written down. Nothing rolls over any more once the current period has begun.';
 
 create function tollgate.counts_in(p_limit tollgate.limit_state, p_tag_id uuid, p_at timestamptz)
 returns boolean
@@ -760,6 +785,7 @@ tollgate.count_limits(tollgate.account),
 tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timestamptz),
 tollgate.quota_at(tollgate.account),
 tollgate.due_occurrences(tollgate.account),
+tollgate.quota_used_after(public.user_quota_usage, bigint),
 tollgate.due_rollovers(tollgate.account),
 tollgate.rollovers_are_due(tollgate.account),
 tollgate.add_due_grants(tollgate.account),

@@ -192,9 +192,11 @@ begin
       when v_row.is_fixed is not false then v_old.period_start else v_row.period_start
     end);
     v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
-    update public.user_quota_usage q set period_end = p_at
-    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start;
   end if;
+  -- That of the new plan too, where it was left for the next one before.
+  update public.user_quota_usage q set period_end = p_at
+  where q.user_id = p_new.id and q.period_start < p_at and q.period_end > p_at
+    and q.quota_id in (select n.id from public.plan_quotas n where n.plan_id in (p_old.plan_id, p_new.plan_id));
   if v_new_quota.id is null then
     return v_row.period_end;
   end if;
@@ -220,10 +222,10 @@ begin
     when 'reset' then v_new_quota.token_amount
   end;
   insert into public.user_quota_usage (
-    user_id, quota_id, period_start, period_end, token_amount, is_fixed, tokens_used
+    user_id, quota_id, period_start, period_end, token_amount, is_fixed, tokens_used, begun_at
   )
   values (
-    p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0
+    p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0, p_at
   );
   return v_row.period_end;
 end;
@@ -414,6 +416,26 @@ $$;
 comment on function tollgate.account_receipt_of(public.token_transfers, text, boolean) is
   'The receipt of a change, from the audit trail: the same at first and on replay.';
 
+create function tollgate.lock_account(p_user_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  perform from public.tracked_users u where u.id = p_user_id for no key update;
+  if not found then
+    perform pg_advisory_xact_lock(uuid_hash_extended(p_user_id, 0));
+    perform from public.tracked_users u where u.id = p_user_id for no key update;
+  end if;
+  return tollgate.lock_user(p_user_id);
+end;
+$$;
+
+comment on function tollgate.lock_account(uuid) is
+  'What lock_user() is, for a change of the account: the row of tracked_users is locked before that of user_usage, as an update by hand has it, so that two changes cannot wait for each other.';
+
 create function tollgate.change_user(
   p_project_id uuid,
   p_external_user_id text,
@@ -480,9 +502,7 @@ begin
   if v_problem is not null then
     raise exception using errcode = 'TG001', message = v_problem, hint = v_hint;
   end if;
-  -- In the order in which a change by hand locks: the two cannot wait for each other.
-  perform from public.tracked_users u where u.id = v_user_id for no key update;
-  if not tollgate.lock_user(v_user_id) then
+  if not tollgate.lock_account(v_user_id) then
     perform tollgate.create_user(p_project_id, p_external_user_id, coalesce(p_at, clock_timestamp()), v_plan_id);
   end if;
   t := tollgate.find_replay(v_user_id, p_request_id, v_hash);
@@ -494,7 +514,7 @@ begin
     p_project_id, v_user_id, p_external_user_id, null,
     case when v_plan_id is null then p_at else tollgate.instant_of_change(v_user_id, p_at) end
   );
-  select * into strict o from public.tracked_users u where u.id = v_user_id for no key update;
+  select * into strict o from public.tracked_users u where u.id = v_user_id;
   v_current := tollgate.changed_user(o, o, a.at);
   n := v_current;
   if p_when = 'period_end' and (a.plan_quota).id is null then
@@ -564,6 +584,7 @@ tollgate.carry_quota(public.tracked_users, public.tracked_users, public.quota_po
 tollgate.quota_used_since(uuid, timestamptz, timestamptz),
 tollgate.instant_of_change(uuid, timestamptz),
 tollgate.book_account_change(public.tracked_users, public.tracked_users, public.quota_policy, text, bigint),
+tollgate.lock_account(uuid),
 tollgate.account_receipt_of(public.token_transfers, text, boolean)
 to tollgate_kernel;
 grant execute on function

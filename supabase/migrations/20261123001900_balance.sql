@@ -12,9 +12,10 @@ declare
   e public.tracked_users;
   p public.projects;
   v_last bigint;
+  v_last_at timestamptz;
 begin
   -- The user's instants rise with the numbers.
-  select t.transfer_number into v_last from public.token_transfers t
+  select t.transfer_number, t.created_at into v_last, v_last_at from public.token_transfers t
   where t.user_id = p_user_id and t.created_at <= p_at
   order by t.transfer_number desc
   limit 1;
@@ -64,7 +65,7 @@ begin
   a.at := p_at;
   a.up_to_transfer := v_last;
   -- Without counts, and with recurring grants to look for.
-  a.usage := row(p_user_id, '', 1, '-infinity', v_last, p_at, null, '{}')::public.user_usage;
+  a.usage := row(p_user_id, '', 1, '-infinity', v_last, coalesce(v_last_at, '-infinity'), null, '{}')::public.user_usage;
   a.limits := tollgate.limits_of(
     e.plan_id,
     array(select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id = e.plan_id),
@@ -72,16 +73,7 @@ begin
   );
   a.quota := (
     select q from public.user_quota_usage q
-    where q.user_id = p_user_id and q.quota_id = (a.plan_quota).id and q.period_start <= p_at
-      -- Begun by then: it may have been begun late, after the anchor was changed.
-      and exists (
-        select from public.token_transfers t
-        where t.user_id = p_user_id and t.transfer_number <= v_last
-          and (
-            t.quota_id = q.quota_id and t.quota_period_start = q.period_start
-            or t.transaction_type = 'account_change' and t.created_at = q.period_start
-          )
-      )
+    where q.user_id = p_user_id and q.quota_id = (a.plan_quota).id and q.begun_at <= p_at
     order by q.period_start desc
     limit 1
   );
@@ -91,11 +83,7 @@ begin
     where t.user_id = p_user_id and t.transaction_type = 'account_change' and t.transfer_number > v_last
       and t.created_at = (a.quota).period_end and t.metadata ? 'quota_period_end'
   ), (a.quota).period_end);
-  a.quota.tokens_used := (a.quota).tokens_used - coalesce((
-    select sum(t.base_quota_used) from public.token_transfers t
-    where t.user_id = p_user_id and t.transfer_number > v_last
-      and t.quota_id = (a.quota).quota_id and t.quota_period_start = (a.quota).period_start
-  ), 0);
+  a.quota.tokens_used := (a.quota).tokens_used - tollgate.quota_used_after(a.quota, v_last);
   a.grants := array(
     select row(
       f.id, f.token_amount - f.tokens_used + coalesce(l.tokens, 0), f.grant_type, f.priority, f.effective_at,

@@ -85,7 +85,7 @@ export function carriedOver(
   // What was used of any base quota: switching there and back is no way to a second one.
   const begun = begunPeriods(account);
   const isCut = begun.some((one) =>
-    one.start < newSpan.start && endOf(account, one) > newSpan.start
+    one.start < newSpan.start && Math.min(endOf(account, one), at) > newSpan.start
   );
   const since = isCut ? quarterOf(newSpan.start) : newSpan.start;
   const used = sum(

@@ -401,7 +401,8 @@ class World {
       const usages = await sql`select q.plan_id, u.period_start, u.period_end,
           case when u.is_fixed then u.token_amount end as fixed_size, u.tokens_used
         from user_quota_usage u join plan_quotas q on q.id = u.quota_id where u.user_id = ${id}`;
-      expect(new Set(usages), name).toEqual(new Set(periods));
+      const inOrder = (rows: unknown[]) => rows.map((row) => JSON.stringify(row)).toSorted();
+      expect(inOrder(usages), name).toEqual(inOrder(periods));
       expect(
         await sql`select h.transfer_number, h.token_amount, g.name as tag, h.ended_by,
             tollgate.state_of(h, ${iso(at)}) as state, h.expires_at, h.created_at

@@ -363,26 +363,6 @@ test("of two that come together the one of a lower priority comes first, and tag
   ]);
 });
 
-test("those of a tag that was deleted at the same time are written down, and cannot be spent", async () => {
-  const project = await Project.create(sql);
-  await project.plan({ type: "pay_as_you_go" });
-  const user = await project.user("ada", { createdAt: "2030-01-01T00:00:00Z" });
-  await project.tagId("GPT-4");
-  const studio = await sql.reserve();
-  await studio`begin`;
-  await user.on(studio).recurringGrant(20, "1 month", {
-    ...{ startsAt: "2031-02-01T00:00:00Z", tags: ["GPT-4"] },
-  });
-  await sql`delete from tags where project_id = ${project.id}`;
-  await studio`commit`;
-  studio.release();
-
-  expect(await user.consume(1, { at, tag: "GPT-4" })).toMatchObject({
-    success: false,
-    grants_left: 20,
-  });
-});
-
 test("the tokens of January are not spent by a call of December that a late clock has made", async () => {
   const { user } = await userWithDueGrants();
   await user.consume(1, { at });

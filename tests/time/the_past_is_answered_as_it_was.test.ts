@@ -136,8 +136,10 @@ class Walk {
       this.grants.push(grant_id);
     } else if (dice <= 84 && this.grants.length > 0) {
       await user.voidGrant(random.pick(this.grants), { at }).catch(unless("TG017"));
-    } else {
+    } else if (dice <= 98) {
       await user.change({ ...this.change(), at }).catch(unless("TG001")); // no period that ends
+    } else {
+      await this.changeByHand(at);
     }
   }
 
@@ -155,6 +157,17 @@ class Walk {
       () => user.settle(id, tokens + 5, { at, allowExcess: true }),
     ]);
     return call().catch(unless("TG012"));
+  }
+
+  private async changeByHand(at: string) {
+    // Dated just after this grant, which is in the future.
+    await this.user.grant(1, { at });
+    await sql`update tracked_users set
+        plan_id = (select id from plans where project_id = ${this.user.project.id}
+          and name = ${this.random.pick(["monthly", "weekly"])}),
+        payment_status = ${this.random.pick(["active", "trial"])},
+        time_zone = ${this.random.pick([null, ...ZONES])}
+      where id = ${this.user.id!}`;
   }
 
   private change(): Change {

@@ -552,6 +552,7 @@ export type Database = {
       };
       "user_quota_usage": {
         Row: {
+          "begun_at": string;
           "is_fixed": boolean;
           "period_end": string;
           "period_start": string;
@@ -562,6 +563,7 @@ export type Database = {
         };
         ComputedFields: never;
         Insert: {
+          "begun_at"?: string;
           "is_fixed"?: boolean;
           "period_end": string;
           "period_start": string;
@@ -571,6 +573,7 @@ export type Database = {
           "user_id": string;
         };
         Update: {
+          "begun_at"?: string;
           "is_fixed"?: boolean;
           "period_end"?: string;
           "period_start"?: string;
