@@ -477,6 +477,7 @@ export type Database = {
         Row: {
           "auth_user_id": string | null;
           "billing_anchor": string;
+          "changed_at": string;
           "created_at": string;
           "external_id": string;
           "id": string;
@@ -494,6 +495,7 @@ export type Database = {
         Insert: {
           "auth_user_id"?: string | null;
           "billing_anchor"?: string;
+          "changed_at"?: string;
           "created_at"?: string;
           "external_id": string;
           "id"?: string;
@@ -510,6 +512,7 @@ export type Database = {
         Update: {
           "auth_user_id"?: string | null;
           "billing_anchor"?: string;
+          "changed_at"?: string;
           "created_at"?: string;
           "external_id"?: string;
           "id"?: string;
@@ -549,6 +552,7 @@ export type Database = {
       };
       "user_quota_usage": {
         Row: {
+          "begun_at": string;
           "is_fixed": boolean;
           "period_end": string;
           "period_start": string;
@@ -559,6 +563,7 @@ export type Database = {
         };
         ComputedFields: never;
         Insert: {
+          "begun_at"?: string;
           "is_fixed"?: boolean;
           "period_end": string;
           "period_start": string;
@@ -568,6 +573,7 @@ export type Database = {
           "user_id": string;
         };
         Update: {
+          "begun_at"?: string;
           "is_fixed"?: boolean;
           "period_end"?: string;
           "period_start"?: string;
