@@ -76,6 +76,7 @@ export interface RecurringGrant {
   endsAt: number;
   validFor: Period | null;
   priority: number;
+  createdAt: number;
   /** So many times have come due before a call that would have written them down. */
   settled: number;
 }
