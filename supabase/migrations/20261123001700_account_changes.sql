@@ -144,9 +144,9 @@ begin
       case when v_row.is_fixed then v_row.token_amount else v_old_quota.token_amount end
       - coalesce(v_row.tokens_used, 0) - v_held
     );
-    update public.user_quota_usage q set period_end = p_at
-    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start
-      and q.period_start < p_at;
+    -- At its very start too: else a user who comes back would be in two periods at once.
+    update public.user_quota_usage q set period_end = greatest(p_at, q.period_start + interval '1 microsecond')
+    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start;
   end if;
   if v_new_quota.id is null then
     return;
