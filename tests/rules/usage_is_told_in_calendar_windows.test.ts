@@ -228,7 +228,7 @@ describe("from and to", () => {
     expect(await project.usage(from, end, { step })).toHaveLength(1000);
     await expect(project.usage(from, after, { step })).rejects.toMatchObject({
       code: "TG001",
-      message: `There are more than 1000 ${step}s between from and to`,
+      message: `from and to are more than 1000 ${step}s apart`,
       hint: "Ask for a shorter time, or longer steps.",
     });
   });
