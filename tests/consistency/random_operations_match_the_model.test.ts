@@ -361,7 +361,12 @@ class World {
       ...(validFor && { validFor }),
       priority,
     });
-    account.recurring.push({ id, ...terms, endsAt, settled: 0 });
+    await sql.begin(async (tx) => {
+      // Made in the world's time, which is not that of the clock.
+      await tx`set local role tollgate_kernel`;
+      await tx`update recurring_grants set created_at = ${dateOf(this.now)} where id = ${id}`;
+    });
+    account.recurring.push({ id, ...terms, endsAt, createdAt: this.now, settled: 0 });
   }
 
   /** Row by row. */

@@ -129,7 +129,7 @@ describe("by function", () => {
     const { user } = await userOnFree();
     await user.change({ paymentStatus: "paused", at: middle });
     await user.change({ paymentStatus: "active", at: "2026-04-20T00:00:00Z" });
-    const [, { metadata }] = await transfersOf(user) as [ChangeTransfer, ChangeTransfer];
+    const { metadata } = (await transfersOf(user))[1]!;
     expect(metadata.before["quota_open_since"]).toBe("-infinity");
     expect(metadata.after["quota_open_since"]).toBe("2026-04-20T00:00:00+00:00");
   });
