@@ -193,9 +193,10 @@ begin
     end);
     v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
   end if;
-  -- That of the new plan too, where it was left for the next one before.
-  update public.user_quota_usage q set period_end = p_at
-  where q.user_id = p_new.id and q.period_start < p_at and q.period_end > p_at
+  -- At its very start too, and that of the new plan, where it was left for the next one before: else a
+  -- user who comes back would be in two periods at once.
+  update public.user_quota_usage q set period_end = greatest(p_at, q.period_start + interval '1 microsecond')
+  where q.user_id = p_new.id and q.period_start <= p_at and q.period_end > p_at
     and q.quota_id in (select n.id from public.plan_quotas n where n.plan_id in (p_old.plan_id, p_new.plan_id));
   if v_new_quota.id is null then
     return v_row.period_end;

@@ -216,6 +216,27 @@ describe("the first call that writes, whatever becomes of it, writes them down:"
   });
 });
 
+test("what had rolled over when a plan was changed by hand stays", async () => {
+  const project = await Project.create(sql);
+  const planId = await project.plan({
+    quota: 100,
+    period: "1 hour",
+    rollover: { maxTokens: 80, periods: 1 },
+  });
+  const other = await project.plan({ type: "pay_as_you_go" });
+  const createdAt = new Date(Date.now() - 5 * 3_600_000).toISOString();
+  const user = await project.user("ada", { planId, createdAt });
+  // As if rollover had been switched on long ago.
+  await sql`alter table plan_quotas disable trigger rollover_is_dated`;
+  await sql`update plan_quotas set rollover_since = '-infinity' where plan_id = ${planId}`;
+  await sql`alter table plan_quotas enable trigger rollover_is_dated`;
+  expect(await user.balance()).toMatchObject({ grants_left: 80 });
+
+  await sql`update tracked_users set plan_id = ${other} where id = ${user.id!}`;
+
+  expect(await user.balance()).toMatchObject({ quota_left: 0, grants_left: 80 });
+});
+
 describe("written down", () => {
   test("each is dated then, and in force since it was due", async () => {
     const { user } = await userWithDueGrants();
