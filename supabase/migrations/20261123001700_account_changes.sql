@@ -141,7 +141,7 @@ comment on function tollgate.quota_used_since(uuid, timestamptz, timestamptz) is
 create function tollgate.carry_quota(
   p_old public.tracked_users, p_new public.tracked_users, p_policy public.quota_policy, p_at timestamptz
 )
-returns timestamptz
+returns void
 language plpgsql
 volatile
 security invoker
@@ -192,11 +192,12 @@ begin
       when v_row.is_fixed is not false then v_old.period_start else v_row.period_start
     end);
     v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
-    update public.user_quota_usage q set period_end = p_at
-    where q.user_id = v_row.user_id and q.quota_id = v_row.quota_id and q.period_start = v_row.period_start;
   end if;
+  -- Of the new plan a period may be left to which the user would come back by a next plan only.
+  update public.user_quota_usage q set period_end = p_at, cut_from = q.period_end
+  where q.user_id = p_new.id and q.quota_id in (v_old_quota.id, v_new_quota.id) and q.period_end > p_at;
   if v_new_quota.id is null then
-    return v_row.period_end;
+    return;
   end if;
 
   v_new := tollgate.quota_period_at(
@@ -225,12 +226,11 @@ begin
   values (
     p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0, p_at
   );
-  return v_row.period_end;
 end;
 $$;
 
 comment on function tollgate.carry_quota(public.tracked_users, public.tracked_users, public.quota_policy, timestamptz) is
-  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is what the policy leaves, and with keep and prorate fixed. Tokens that holds set aside count as used, except with reset. Answers when the old period would have ended, if it was begun.';
+  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is what the policy leaves, and with keep and prorate fixed. Tokens that holds set aside count as used, except with reset.';
 
 create function tollgate.instant_of_change(p_user_id uuid, p_at timestamptz default null)
 returns timestamptz
@@ -267,12 +267,11 @@ as $$
 declare
   v_old constant public.tracked_users := tollgate.changed_user(p_old, p_old, p_new.changed_at);
   v_moves constant boolean := p_new.plan_id <> v_old.plan_id;
-  v_period_end timestamptz;
   t public.token_transfers;
   v_booking tollgate.booking;
 begin
   if v_moves then
-    v_period_end := tollgate.carry_quota(v_old, p_new, p_policy, p_new.changed_at);
+    perform tollgate.carry_quota(v_old, p_new, p_policy, p_new.changed_at);
   end if;
   t.amount := 0;
   t.transaction_type := 'account_change';
@@ -283,9 +282,6 @@ begin
     'after', tollgate.settings_of(p_new),
     'quota_policy', case when v_moves then p_policy end
   );
-  if v_period_end is not null then
-    t.metadata := t.metadata || jsonb_build_object('quota_period_end', v_period_end);
-  end if;
   v_booking := tollgate.book(
     tollgate.open_account(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at), t, '{}'
   );
@@ -297,7 +293,7 @@ $$;
 comment on function tollgate.book_account_change(
   public.tracked_users, public.tracked_users, public.quota_policy, text, bigint
 ) is
-  'Books the transfer of a change that stands in tracked_users, and carries the base quota over. quota_period_end says when the quota period that it cut short would have ended.';
+  'Books the transfer of a change that stands in tracked_users, and carries the base quota over.';
 
 create function tollgate.complete_change_by_hand()
 returns trigger

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { useDatabase } from "../support/database.ts";
 import { type Balance, type Change, Project, type User } from "../support/project.ts";
 import { Random, seed } from "../support/random.ts";
