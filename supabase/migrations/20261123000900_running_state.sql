@@ -359,8 +359,8 @@ begin
       g.expires_at := tollgate.period_start(g.effective_at, r.valid_for::text::interval, a.time_zone, 1);
       g.id := tollgate.computed_uuid(uuid_send(r.id) || int4send(i));
       continue when g.expires_at <= a.at or a.up_to_transfer is not null and (
-        -- What had come due by the last transfer was written down by then, or had lapsed.
-        greatest(g.effective_at, r.created_at) <= (a.usage).last_transfer_at
+        -- What had come due before the last transfer was written down by then, or had lapsed.
+        greatest(g.effective_at, r.created_at) < (a.usage).last_transfer_at
         or exists (select from public.user_token_grants f where f.user_id = a.user_id and f.id = g.id)
       );
       g.user_id := a.user_id;
@@ -521,7 +521,7 @@ end;
 $$;
 
 comment on function tollgate.add_due_grants(tollgate.account) is
-  'The account with the grants that are due: they count as if they were written down.';
+  'The account with the grants that are due: they count as if they were written down. Nothing rolls over any more once the current period has begun.';
 
 create function tollgate.counts_in(p_limit tollgate.limit_state, p_tag_id uuid, p_at timestamptz)
 returns boolean

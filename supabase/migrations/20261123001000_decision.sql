@@ -181,6 +181,7 @@ declare
   v_left bigint;
   v_least_left bigint;
   v_frees_at timestamptz;
+  v_or_wait text;
   v_requested text := p_tokens;
   v_grants_left constant bigint := tollgate.grants_left_for(p_account, p_tag_id);
 begin
@@ -239,22 +240,23 @@ begin
     end if;
   elsif d.from_grants > v_grants_left then
     d.shortfall := d.from_grants - v_grants_left;
+    d.retry_at := tollgate.tokens_return_at(p_account, d.tokens, p_tag_id);
+    v_or_wait := case when d.retry_at is not null then ', or call again at retry_at' end;
     if (p_account.plan_quota).id is not null and not p_account.quota_is_open
       and d.tokens <= greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held) + v_grants_left then
       d.reason := 'payment_inactive';
       d.message := format(
         'Not enough tokens: %s requested, and base quota is closed while payment is %s', v_requested, p_account.payment_status
       );
-      d.hint := format('Set payment_status to active once the user has paid, or grant what is lacking (%s).', d.shortfall);
+      d.hint := format(
+        'Set payment_status to active once the user has paid, or grant what is lacking (%s)%s.', d.shortfall, v_or_wait
+      );
     else
       d.reason := 'insufficient_tokens';
       d.message := format(
         'Not enough tokens: %s requested, %s left', v_requested, p_account.quota_left + v_grants_left
       );
-      d.retry_at := tollgate.tokens_return_at(p_account, d.tokens, p_tag_id);
-      d.hint := format(
-        'Grant what is lacking (%s)%s.', d.shortfall, case when d.retry_at is not null then ', or call again at retry_at' end
-      );
+      d.hint := format('Grant what is lacking (%s)%s.', d.shortfall, v_or_wait);
     end if;
   end if;
   return d;

@@ -473,8 +473,6 @@ begin
     v_request.mode := 'all_or_nothing';
     v_request.tag_id := h.tag_id;
     v_request.metadata := p_metadata;
-    -- A denial leaves the hold as it is, and rolling windows are free of it when it has rolled off.
-    v_booking.account.holds := a.holds || h;
     v_excess := tollgate.attempt(v_booking.account, v_request);
     if not (v_excess.receipt).success then
       -- Nothing comes of it, so that the hold is open still, and waits with the others.

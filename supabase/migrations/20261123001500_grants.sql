@@ -506,7 +506,7 @@ as $$
 begin
   -- In another zone they are due at other instants.
   return coalesce(
-    p_usage.due_at <= p_at or p_usage.due_at < 'infinity' and p_usage.time_zone <> p_time_zone, false
+    p_usage.due_at <= p_at or p_usage.time_zone not in ('', p_time_zone), false
   );
 end;
 $$;
@@ -560,7 +560,7 @@ begin
     due_at = tollgate.next_occurrence(a.user_id, a.time_zone),
     time_zone = a.time_zone,
     limits = case when u.time_zone = a.time_zone then u.limits else '{}' end
-  where u.user_id = a.user_id and u.due_at < 'infinity';
+  where u.user_id = a.user_id;
 
   if tollgate.rollovers_are_due(a) then
     -- Begun, so that nothing rolls over into it twice.

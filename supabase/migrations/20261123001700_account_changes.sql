@@ -191,11 +191,12 @@ begin
     v_old_length := v_old_rest + extract(epoch from p_at - case
       when v_row.is_fixed is not false then v_old.period_start else v_row.period_start
     end);
-    v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
   end if;
-  -- Of the new plan a period may be left to which the user would come back by a next plan only.
+  -- That of the new plan too, where it was left for the next one before: else a user who comes back would
+  -- be in two periods at once.
   update public.user_quota_usage q set period_end = p_at, cut_from = q.period_end
-  where q.user_id = p_new.id and q.quota_id in (v_old_quota.id, v_new_quota.id) and q.period_end > p_at;
+  where q.user_id = p_new.id and q.period_end > p_at
+    and q.quota_id in (select n.id from public.plan_quotas n where n.plan_id in (p_old.plan_id, p_new.plan_id));
   if v_new_quota.id is null then
     return;
   end if;
@@ -205,6 +206,9 @@ begin
   );
   v_new_length := extract(epoch from v_new.period_end - v_new.period_start);
   -- Whatever quota paid it: switching there and back is no way to a second one.
+  if v_old_quota.id is not null then
+    v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
+  end if;
   v_new_room := v_new_quota.token_amount - tollgate.quota_used_since(p_new.id, v_new.period_start, p_at);
   v_amount := case p_policy
     when 'keep' then v_new_room

@@ -293,10 +293,12 @@ export function settle(
     const charged = consume(account, { ...charge, at: request.at, requestId: null });
     if (!charged.success) {
       rollBack(account, before);
+      // Nothing comes of it, so that the hold is open still, and waits with the others.
+      const decision = decide(account, charge, request.at);
+      const denial = "denial" in decision ? decision.denial : charged;
       // Later than that there is no hold to settle.
-      const isTooLate = charged.retryAt !== null && charged.retryAt >= hold.expiresAt;
-      const retryAt = isTooLate ? null : charged.retryAt;
-      return { ...charged, ...stateAt(account, request.at), retryAt };
+      const isTooLate = denial.retryAt !== null && denial.retryAt >= hold.expiresAt;
+      return { ...denial, retryAt: isTooLate ? null : denial.retryAt };
     }
     account.transfers[before + 1]!.refersTo = hold.number;
     return amend(account, settled, {

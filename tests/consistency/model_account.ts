@@ -76,6 +76,7 @@ export interface RecurringGrant {
   endsAt: number;
   validFor: Period | null;
   priority: number;
+  createdAt: number;
   /** So many times have come due before a call that would have written them down. */
   settled: number;
 }
@@ -286,6 +287,7 @@ export function inOrderOfUse(a: Grant, b: Grant): number {
   if (a.priority !== b.priority) return a.priority - b.priority;
   if (a.endsAt !== b.endsAt) return a.endsAt - b.endsAt;
   if (a.createdAt !== b.createdAt) return a.createdAt - b.createdAt;
+  if (a.effectiveAt !== b.effectiveAt) return a.effectiveAt - b.effectiveAt;
   return a.id < b.id ? -1 : 1;
 }
 

@@ -113,7 +113,7 @@ export function carriedOver(
 /** What base quotas of any plan have paid since an instant, or open holds set aside of them. */
 function usedSince(account: Account, from: number, at: number): number {
   const isCut = begunPeriods(account).some((period) =>
-    period.start < from && endOf(account, period) > from
+    period.start < from && Math.min(endOf(account, period), at) > from
   );
   const since = isCut ? quarterOf(from) : from;
   const draws = [

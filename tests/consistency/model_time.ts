@@ -31,11 +31,12 @@ export function elapsed(length: Duration): number {
 }
 
 /** The calendar window that an instant lies in. */
-export function windowAt(
-  length: Duration | Period,
-  { timeZone, weekStart }: Clocks,
-  at: number,
-): Span {
+export function windowAt(length: Duration | Period, clocks: Clocks, at: number): Span {
+  const key = [length, clocks.timeZone, clocks.weekStart].join();
+  return remembered(key, at, () => findWindow(length, clocks, at));
+}
+
+function findWindow(length: Duration | Period, { timeZone, weekStart }: Clocks, at: number): Span {
   const parts = partsOf(length);
   if (parts.hours === 1) return hourAt(timeZone, at);
   const isWeeks = parts.days > 0 && parts.days % 7 === 0;
@@ -53,7 +54,22 @@ export function periodStart(anchor: number, length: Period, timeZone: string, n:
 
 /** The period that an instant lies in. */
 export function periodAt(anchor: number, length: Period, timeZone: string, at: number): Span {
-  return spanAt(partsOf(length), at, (n) => periodStart(anchor, length, timeZone, n));
+  const start = (n: number) => periodStart(anchor, length, timeZone, n);
+  const key = [anchor, length, timeZone].join();
+  return remembered(key, at, () => spanAt(partsOf(length), at, start));
+}
+
+/** Temporal is slow, and the same spans are asked for again and again. */
+const spans = new Map<string, Span[]>();
+
+function remembered(key: string, at: number, find: () => Span): Span {
+  const known = spans.get(key) ?? [];
+  let span = known.find(({ start, end }) => start <= at && at < end);
+  if (!span) {
+    span = find();
+    spans.set(key, [span, ...known].slice(0, 50));
+  }
+  return span;
 }
 
 function partsOf(length: Duration | Period) {
@@ -94,9 +110,9 @@ function hourAt(timeZone: string, at: number): Span {
 
 /** The first instant at which clocks show a time, or a later one where they skip it. */
 function firstInstant(local: Temporal.PlainDateTime, timeZone: string): number {
-  const shown = local.toZonedDateTime(timeZone);
+  const shown = local.toZonedDateTime(timeZone, { disambiguation: "earlier" });
   const isSkipped = !shown.toPlainDateTime().equals(local);
-  return (isSkipped ? shown.getTimeZoneTransition("previous")! : shown).epochMilliseconds;
+  return (isSkipped ? shown.getTimeZoneTransition("next")! : shown).epochMilliseconds;
 }
 
 function localAt(at: number, timeZone: string): Temporal.PlainDateTime {

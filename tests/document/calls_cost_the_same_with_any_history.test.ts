@@ -39,10 +39,18 @@ async function addHistory(user: User) {
     await tx`set local role tollgate_kernel`;
     await tx`
       insert into user_token_grants (user_id, token_amount, grant_type, created_at, expires_at)
-      select ${user.id!}, 10, 'bonus', day,
-        case when n > ${TRANSFERS / 10} then day + interval '12 hours' end
+      select ${user.id!}, 10, 'bonus', day, day + interval '12 hours'
       from generate_series(1, ${GRANTS}::integer) n, 
       lateral (select timestamptz '1950-01-01T00:00Z' + n * interval '1 day' as day)`;
+    // The first ones outlive the others, to be spent.
+    await tx`reset role`;
+    await tx`
+      update user_token_grants set expires_at = null
+      where user_id = ${user.id!} and id in (
+        select id from user_token_grants where user_id = ${user.id!}
+        order by created_at limit ${TRANSFERS / 10}
+      )`;
+    await tx`set local role tollgate_kernel`;
     await tx`
       insert into token_transfers
         (user_id, transfer_number, amount, transaction_type, quota_id, quota_period_start,

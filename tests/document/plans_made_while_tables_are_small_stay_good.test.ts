@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { createDatabase, databaseUrl } from "../../local/database.ts";
+import { SUPERUSER } from "../../local/postgres.ts";
 import { type TestSql, types } from "../support/database.ts";
 import { Project, type User } from "../support/project.ts";
 
@@ -15,6 +16,7 @@ const GRANTS = 1_000;
 
 let sql: TestSql;
 let session: TestSql;
+let superuser: TestSql;
 let user: User;
 let tagId: string;
 let recurringGrantId: string;
@@ -64,6 +66,9 @@ beforeAll(async () => {
   const url = databaseUrl(dbPort, "postgres", "small_then_grown");
   sql = postgres(url, { max: 1, types, onnotice() {} });
   session = postgres(url, { max: 1, types, onnotice() {} });
+  superuser = postgres(databaseUrl(dbPort, SUPERUSER, "small_then_grown"), {
+    ...{ max: 1, types, onnotice() {} },
+  });
   const project = await Project.create(sql);
   await project.plan({
     quota: 1_000,
@@ -86,7 +91,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await Promise.all([sql.end(), session.end()]);
+  await Promise.all([sql.end(), session.end(), superuser.end()]);
 });
 
 async function buffersOf(call: (n: number) => string, first: number): Promise<number> {
@@ -111,9 +116,14 @@ async function grow() {
     select ${user.project.id}, 'tag ' || n from generate_series(1, ${USERS}::integer) n`;
   await sql`insert into tracked_users (project_id, external_id)
     select ${user.project.id}, 'user ' || n from generate_series(1, ${USERS}::integer) n`;
-  await sql`insert into user_token_grants (user_id, token_amount, grant_type, expires_at)
-    select ${user.id!}, 5, 'bonus', now() + n * interval '1 day'
-    from generate_series(1, ${GRANTS}::integer) n`;
+  // Past the triggers, which would leave a thousand dead rows of running state behind.
+  await superuser.begin(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`insert into user_token_grants
+        (user_id, token_amount, tokens_used, is_spent, grant_type, effective_at, expires_at)
+      select ${user.id!}, 5, 5, true, 'bonus', now(), now() + n * interval '1 day'
+      from generate_series(1, ${GRANTS}::integer) n`;
+  });
   await sql.begin(async (tx) => {
     await tx`set local role tollgate_kernel`;
     await tx`insert into user_tags
@@ -144,8 +154,6 @@ async function grow() {
          refers_to, request_id, created_at)
       select ${user.id!}, - n, 0, 'extension', 0, 0, 0, - n, 'old-' || n, '2020-01-01Z'
       from generate_series(1, ${ROWS}::integer) n`;
-    await tx`update user_token_grants set tokens_used = 5, is_spent = true
-      where user_id = ${user.id!} and token_amount = 5`;
   });
 }
 
@@ -160,8 +168,8 @@ test(
     const grown: Record<string, number> = {};
     for (const [name, call] of Object.entries(calls)) grown[name] = await buffersOf(call, 100);
     for (const [name, pages] of Object.entries(grown)) {
-      // Indexes have become a level or two deeper. A scan of the smallest table would be as much again.
-      expect(pages - small[name]!, name).toBeLessThanOrEqual(60);
+      // Indexes have become a level or two deeper.
+      expect(pages, name).toBeLessThanOrEqual(2 * small[name]!);
     }
   },
   60_000,

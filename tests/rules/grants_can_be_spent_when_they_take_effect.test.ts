@@ -214,6 +214,25 @@ describe("a denial for lack of tokens", () => {
     expect(await user.check(131, { at: GIVEN })).toMatchObject({ retry_at: null });
   });
 
+  test("waits for the grant too where it is payment that keeps the quota closed", async () => {
+    const user = await userOf({ quota: 100 });
+    await user.change({ paymentStatus: "paused", at: GIVEN });
+    await user.grant(30, { at: GIVEN, effectiveAt: FROM });
+
+    expect(await user.consume(30, { at: GIVEN })).toMatchObject({
+      reason: "payment_inactive",
+      retry_at: new Date(FROM),
+      hint:
+        "Set payment_status to active once the user has paid, or grant what is lacking (30), or call again at retry_at.",
+    });
+    expect(await user.consume(31, { at: GIVEN })).toMatchObject({
+      reason: "payment_inactive",
+      retry_at: null,
+      hint: "Set payment_status to active once the user has paid, or grant what is lacking (31).",
+    });
+    expect(await user.consume(30, { at: FROM })).toMatchObject({ success: true });
+  });
+
   test("counts what holds will have given back by then", async () => {
     const user = await userOf({ type: "pay_as_you_go" });
     await user.grant(10, { at: GIVEN });

@@ -8,6 +8,14 @@ export type TestSql = Sql<{ bigint: number }>;
 
 export const types = {
   bigint: { to: 20, from: [20], parse: Number, serialize: String },
+  // Instants that are given as text go to Postgres as they are, with their microseconds.
+  date: {
+    to: 1184,
+    from: [1082, 1114, 1184],
+    parse: (text: string) => new Date(text),
+    serialize: (instant: Date | string) =>
+      typeof instant === "string" ? instant : instant.toISOString(),
+  },
 };
 
 export interface TestDatabase {

@@ -180,6 +180,21 @@ export class Project {
       ${sql.json(items as unknown as JSONValue)}, ${allOrNothing}, ${at ?? null})`;
   }
 
+  /** Usage in calendar windows, of one user or tag if they are named. */
+  usage(
+    from: string,
+    to: string,
+    { step = "day", groupBy, user, tag }: {
+      step?: "hour" | "day" | "week" | "month";
+      groupBy?: "tag" | "user" | "key" | "source";
+      user?: string;
+      tag?: string;
+    } = {},
+  ): Promise<UsageWindow[]> {
+    return this.sql<UsageWindow[]>`select * from get_usage(${this.id}, ${from}, ${to}, ${step},
+      ${groupBy ?? null}, ${user ?? null}, ${tag ?? null})`;
+  }
+
   /** A user that need not exist yet. */
   unknownUser(externalId: string): User {
     return new User(this, externalId, undefined);
@@ -331,6 +346,16 @@ export interface Balance {
   grants: GrantState[];
   restrictions: LimitState[];
   as_of: Date;
+}
+
+export interface UsageWindow {
+  starts_at: Date;
+  ends_at: Date;
+  tokens_used: number;
+  base_quota_used: number;
+  grants_used: number;
+  calls: number;
+  groups: { group: string | null; tokens_used: number; calls: number }[] | null;
 }
 
 export interface BatchItem {

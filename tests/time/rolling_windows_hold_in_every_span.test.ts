@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { useDatabase } from "../support/database.ts";
 import { before } from "../support/instants.ts";
-import { Project, type User } from "../support/project.ts";
+import { type LimitState, Project, type User } from "../support/project.ts";
 import { Random, seed } from "../support/random.ts";
 
 const { sql } = useDatabase();
@@ -171,7 +171,18 @@ const operations = {
   },
 };
 
-function letTimePass() {
+/** What the balance said last at some instants, to be asked again as of then. */
+const shown = new Map<string, LimitState[]>();
+
+async function letTimePass() {
+  const instant = iso(now);
+  moveOn();
+  if (iso(now) !== instant && random.number() < 0.1) {
+    shown.set(instant, (await user.balance(instant)).restrictions);
+  }
+}
+
+function moveOn() {
   const [next, toQuarter] = [random.number(), QUARTER - (now % QUARTER)];
   if (next < 0.3) return;
   if (next < 0.7) now += random.integer(1, 20 * MINUTE);
@@ -185,10 +196,13 @@ test(`no span of time has more than its limit, and none is denied less (TOLLGATE
   const { consume, upTo, batch, hold, settle, release, refund } = operations;
   const choices = [consume, consume, consume, consume, upTo, batch, batch, hold, hold];
   for (let step = 0; step < STEPS; step++) {
-    letTimePass();
+    await letTimePass();
     await random.pick([...choices, settle, settle, release, refund])();
   }
 
+  for (const [instant, restrictions] of shown) {
+    expect((await user.balance(instant)).restrictions, instant).toEqual(restrictions);
+  }
   const used = uses.filter(({ until }) => until === Infinity);
   expect(used.length).toBeGreaterThan(STEPS / 10);
   expect(denials).toBeGreaterThan(STEPS / 20);
