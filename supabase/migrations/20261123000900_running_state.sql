@@ -314,6 +314,7 @@ begin
     q.is_fixed := false;
     q.tokens_used := 0;
     q.begun_at := a.at;
+    q.cut_from := null;
   end if;
   if not q.is_fixed then
     -- Never below what was used, where the quota has been made smaller since.
