@@ -500,7 +500,7 @@ declare
   u constant public.user_usage := p_account.usage;
 begin
   -- In another zone they are due at other instants.
-  return coalesce(u.due_at <= p_account.at or u.due_at < 'infinity' and u.time_zone <> p_account.time_zone, false);
+  return coalesce(u.due_at <= p_account.at or u.time_zone not in ('', p_account.time_zone), false);
 end;
 $$;
 
@@ -551,7 +551,7 @@ begin
     due_at = tollgate.next_occurrence(a.user_id, a.time_zone),
     time_zone = a.time_zone,
     limits = case when u.time_zone = a.time_zone then u.limits else '{}' end
-  where u.user_id = a.user_id and u.due_at < 'infinity';
+  where u.user_id = a.user_id;
 
   -- One by one, so that each transfer shows what was left after it.
   for d in select * from unnest(a.due_grants) f order by f.effective_at, f.id loop
