@@ -298,21 +298,25 @@ comment on function tollgate.book_change_by_hand() is
   'Trigger: books the transfer of a change by hand. Of the base quota, what was used stays used.';
 
 create trigger change_1_is_completed
-before update of plan_id, next_plan_id, next_plan_at, payment_status, quota_open_until, billing_anchor, time_zone
+before update of
+  plan_id, plan_since, next_plan_id, next_plan_at, payment_status, quota_open_until, quota_open_since, billing_anchor,
+  time_zone
 on public.tracked_users
 for each row when (current_user <> 'tollgate_kernel') execute function tollgate.prepare_change_by_hand();
 
 create trigger change_2_is_booked
-after update of plan_id, next_plan_id, next_plan_at, payment_status, quota_open_until, billing_anchor, time_zone
+after update of
+  plan_id, plan_since, next_plan_id, next_plan_at, payment_status, quota_open_until, quota_open_since, billing_anchor,
+  time_zone
 on public.tracked_users
 for each row when (
   current_user <> 'tollgate_kernel'
   and (
-    old.plan_id, old.next_plan_id, old.next_plan_at, old.payment_status, old.quota_open_until,
-    old.billing_anchor, old.time_zone
+    old.plan_id, old.plan_since, old.next_plan_id, old.next_plan_at, old.payment_status, old.quota_open_until,
+    old.quota_open_since, old.billing_anchor, old.time_zone
   ) is distinct from (
-    new.plan_id, new.next_plan_id, new.next_plan_at, new.payment_status, new.quota_open_until,
-    new.billing_anchor, new.time_zone
+    new.plan_id, new.plan_since, new.next_plan_id, new.next_plan_at, new.payment_status, new.quota_open_until,
+    new.quota_open_since, new.billing_anchor, new.time_zone
   )
 )
 execute function tollgate.book_change_by_hand();
