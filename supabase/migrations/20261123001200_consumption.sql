@@ -318,7 +318,11 @@ declare
   );
 begin
   if tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone) or tollgate.rollovers_are_due(a) then
-    perform tollgate.book_due_grants(a);
+    -- With all holds, since each transfer shows what was left after it.
+    perform tollgate.book_due_grants(case
+      when p_but_hold is null then a
+      else tollgate.account_at(p_project_id, p_user_id, p_external_id, p_tag_ids, a.at)
+    end);
     a := tollgate.account_at(p_project_id, p_user_id, p_external_id, p_tag_ids, a.at, p_but_hold);
   end if;
   return a;

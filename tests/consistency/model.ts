@@ -35,7 +35,7 @@ import {
 } from "./model_account.ts";
 import { carriedOver, type Change, changed } from "./model_changes.ts";
 import { BLANK, type Consumption, decide, denied, Mistake, slice } from "./model_decision.ts";
-import { dueGrants, timesDue, withDue } from "./model_due.ts";
+import { dueGrants, rolloversAreDue, timesDue, withDue } from "./model_due.ts";
 
 export * from "./model_account.ts";
 export type { Change } from "./model_changes.ts";
@@ -68,6 +68,7 @@ export function newAccount(id: string, project: Project, plan: Plan, at: number)
     transfers: [],
     answers: [],
     isPast: false,
+    begunUnused: [],
   };
 }
 
@@ -181,6 +182,11 @@ function writeDue(account: Account, at: number) {
   const { timeZone } = clocksAt(account, at);
   for (const recurring of account.recurring) {
     recurring.settled = Math.max(recurring.settled, timesDue(recurring, timeZone, at));
+  }
+  if (rolloversAreDue(account, at)) {
+    const period = quotaAt(account, at)!;
+    const order = account.transfers.length + 0.5;
+    account.begunUnused.push({ period, size: sizeOf(period), at, order });
   }
   for (const grant of due) {
     bookGrant(account, { requestId: null, request: "", at }, grant);
@@ -416,11 +422,13 @@ function once(
   const when = notBefore(account, at);
   const before = account.transfers.length;
   const settled = account.recurring.map((recurring) => recurring.settled);
+  const begunUnused = [...account.begunUnused];
   try {
     writeDue(account, when);
     return apply({ requestId, request, at: when });
   } catch (error) {
     rollBack(account, before);
+    account.begunUnused = begunUnused;
     for (const [n, recurring] of account.recurring.entries()) recurring.settled = settled[n]!;
     throw error;
   }

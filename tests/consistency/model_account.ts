@@ -168,6 +168,8 @@ export interface Account {
   /** Each transfer's. */
   answers: Answer[];
   isPast: boolean;
+  /** Periods begun since others rolled over into them; `order` is the number of the transfer before, and a half. */
+  begunUnused: { period: QuotaPeriod; size: number; at: number; order: number }[];
 }
 
 export type LimitState = Omit<LimitRow, "resets_at"> & { resets_at: number };
@@ -234,11 +236,12 @@ export function notBefore(account: Account, at: number): number {
 /** As it was at an instant, but for what is changed by hand without a trace. */
 export function past(account: Account, at: number): Account {
   const transfers = account.transfers.filter((transfer) => transfer.at <= at);
+  const begunUnused = account.begunUnused.filter((begun) => begun.at <= at);
   // What was due counted, written down or not.
   const grants = account.grants.filter(({ number, origin, effectiveAt }) =>
     number <= transfers.length || origin && effectiveAt <= at
   );
-  return { ...account, transfers, grants, isPast: true };
+  return { ...account, transfers, grants, begunUnused, isPast: true };
 }
 
 export function settingsAt(account: Account, at: number): Settings {
@@ -298,15 +301,16 @@ export function takenOf(account: Account, at: number) {
 }
 
 /** When a source can be spent no more. */
-export function endOf({ transfers }: Account, source: Draw["source"]): number {
+export function endOf(account: Account, source: Draw["source"]): number {
+  const { transfers } = account;
   if (source.kind === "grant") {
     const end = transfers.find(({ type, grant }) => type === "void" && grant === source);
     return end ? end.at : source.endsAt;
   }
   // A change of plan ends the periods of both, once they have begun.
-  const begun = transfers.findIndex(({ begins }) => begins === source);
+  const begun = begunInOrder(account).find(({ period }) => period === source);
   const end = transfers.find(({ number, change, at }) =>
-    begun >= 0 && number > begun + 1 && change && change.before.plan !== change.after.plan &&
+    begun && number > begun.order && change && change.before.plan !== change.after.plan &&
     at < source.end && [change.before.plan, change.after.plan].includes(source.plan)
   );
   return end ? end.at : source.end;
@@ -347,8 +351,15 @@ export function quotaPeriodAt(quota: Quota, anchor: number, clocks: Clocks, at: 
     : periodAt(anchor, quota.period, clocks.timeZone, at);
 }
 
-export function begunPeriods({ transfers }: Account): QuotaPeriod[] {
-  return transfers.flatMap(({ begins }) => begins ?? []);
+export function begunPeriods(account: Account): QuotaPeriod[] {
+  return begunInOrder(account).map(({ period }) => period);
+}
+
+function begunInOrder({ transfers, begunUnused }: Account) {
+  const begun = transfers.flatMap(({ begins, number }) =>
+    begins ? [{ period: begins, order: number }] : []
+  );
+  return [...begun, ...begunUnused].toSorted((a, b) => a.order - b.order);
 }
 
 export function holdsOf({ transfers }: Account): Hold[] {

@@ -101,7 +101,7 @@ export function decide(
       denial: denied(account, at, {
         reason: isClosed ? "payment_inactive" : "insufficient_tokens",
         shortfall: wanted - available,
-        retryAt: isClosed ? null : earliest(instants, (then) => availableAt(then) >= wanted),
+        retryAt: earliest(instants, (then) => availableAt(then) >= wanted),
         nearest: nearest(limits.map(({ state }) => state)),
       }),
     };

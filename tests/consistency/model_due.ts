@@ -6,8 +6,10 @@ import {
   type Account,
   begunPeriods,
   clocksAt,
+  type Draw,
   endOf,
   type Grant,
+  holdsOf,
   isOpen,
   quotaAt,
   quotaOf,
@@ -86,16 +88,11 @@ function rollovers(account: Account, at: number): Grant[] {
   const quota = quotaOf(plan);
   const current = quotaAt(account, at);
   const begun = begunPeriods(account).filter((period) => period.plan === plan);
-  if (!quota?.rollover || !isOpen(settings, at) || begun.includes(current!)) return [];
+  if (!quota?.rollover || !rolloversAreDue(account, at)) return [];
 
   const clocks = clocksAt(account, at);
   const since = Math.max(account.createdAt, planSince, quotaOpenSince);
   const taken = takenOf(account, at);
-  const rolled = Math.max(
-    ...account.grants
-      .filter(({ origin, number }) => origin === quota.id && number <= account.transfers.length)
-      .map(({ effectiveAt }) => effectiveAt),
-  );
   const grants: Grant[] = [];
   let end = current!.start;
   for (let n = 0; n < quota.rollover.periods && end > since; n++) {
@@ -104,11 +101,9 @@ function rollovers(account: Account, at: number): Grant[] {
     const isUsed = last && lastEnd === end;
     const natural = quotaPeriodAt(quota, anchor, clocks, end - 1);
     const start = isUsed ? last.start : Math.max(natural.start, lastEnd);
-    // No time rolls over twice, however it is cut into periods now.
-    if (start < rolled) break;
     const left = isUsed
-      ? (last.fixedSize ?? lastAmount(account, last)) - taken(last) +
-        refundedAfter(account, last, end)
+      ? (last.fixedSize ?? Math.min(lastAmount(account, last), quota.amount)) - taken(last) -
+        lapsedAfter(account, last, end, at)
       : quota.amount;
 
     let endsAt = end;
@@ -121,24 +116,39 @@ function rollovers(account: Account, at: number): Grant[] {
       const grant = { ...dueGrant(quota.id, at), id, tokens, effectiveAt: end, endsAt };
       grants.push({ ...grant, type: "rollover" });
     }
+    // When it was begun, what the periods before had left rolled over.
+    if (isUsed) break;
     end = start;
   }
   return grants;
 }
 
-/** Negative: it lapsed with the period. */
-function refundedAfter({ transfers }: Account, period: QuotaPeriod, end: number): number {
-  const draws = transfers.filter(({ type, at }) => type === "refund" && at >= end)
-    .flatMap(({ draws }) => draws);
-  return total(draws.filter(({ source }) => source === period));
+/** Once for each period, when the first call of any kind writes. */
+export function rolloversAreDue(account: Account, at: number): boolean {
+  const settings = settingsAt(account, at);
+  const current = quotaAt(account, at);
+  return current !== null && Boolean(quotaOf(settings.plan)!.rollover) && isOpen(settings, at) &&
+    !begunPeriods(account).includes(current);
+}
+
+/** What was refunded, or held until, after a period had ended, lapsed with it. */
+function lapsedAfter(account: Account, period: QuotaPeriod, end: number, at: number): number {
+  const refunds = account.transfers.filter((transfer) =>
+    transfer.type === "refund" && transfer.at >= end
+  );
+  const holds = holdsOf(account).filter(({ endedBy, expiresAt }) =>
+    endedBy === null && expiresAt > end && expiresAt <= at
+  );
+  const of = (draws: Draw[]) => total(draws.filter(({ source }) => source === period));
+  return of(holds.flatMap(({ draws }) => draws)) - of(refunds.flatMap(({ draws }) => draws));
 }
 
 /** The quota's size when the period was last drawn on. */
-function lastAmount({ transfers }: Account, period: QuotaPeriod): number {
+function lastAmount({ transfers, begunUnused }: Account, period: QuotaPeriod): number {
   const isOf = ({ draws, aside, begins }: Transfer) =>
     begins === period || [...draws, ...aside].some(({ source }) => source === period);
-  return transfers.findLast((transfer) => transfer.quotaAmount !== null && isOf(transfer))!
-    .quotaAmount!;
+  return transfers.findLast((transfer) => transfer.quotaAmount !== null && isOf(transfer))
+    ?.quotaAmount ?? begunUnused.find((begun) => begun.period === period)!.size;
 }
 
 function dueGrant(origin: string, at: number) {
