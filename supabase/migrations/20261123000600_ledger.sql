@@ -124,6 +124,7 @@ create table public.user_quota_usage (
   is_fixed boolean not null default false,
   tokens_used bigint not null,
   begun_at timestamptz not null default now(),
+  cut_from timestamptz,
   primary key (user_id, quota_id, period_start),
   constraint period_has_a_length check (period_start < period_end),
   constraint used_is_0_to_amount check (tokens_used between 0 and token_amount)
@@ -140,6 +141,8 @@ comment on column public.user_quota_usage.user_id is 'The user.';
 comment on column public.user_quota_usage.quota_id is 'The quota.';
 comment on column public.user_quota_usage.period_start is 'First instant of the period.';
 comment on column public.user_quota_usage.period_end is 'First instant after the period.';
+comment on column public.user_quota_usage.cut_from is
+  'When the period was to end, where a change of plan ended it before.';
 comment on column public.user_quota_usage.begun_at is
   'When the row was made: by the first call that drew on the period, set some of it aside, or wrote down what rolls over into it.';
 comment on column public.user_quota_usage.tokens_used is 'Tokens used in the period, 0 to token_amount.';

@@ -314,6 +314,7 @@ begin
     q.is_fixed := false;
     q.tokens_used := 0;
     q.begun_at := a.at;
+    q.cut_from := null;
   end if;
   if not q.is_fixed then
     -- Never below what was used, where the quota has been made smaller since.
@@ -412,6 +413,7 @@ declare
   v_end timestamptz := (a.quota).period_start;
   v_was_begun boolean;
   v_held bigint;
+  v_left bigint;
 begin
   -- Back from the current period, as far as what was carried over can still be spent.
   for i in 1 .. v_quota.rollover_periods loop
@@ -448,7 +450,17 @@ begin
     where s.grant_id is null and h.quota_id = v_quota.id and h.quota_period_start = p.period_start;
 
     g.id := tollgate.computed_uuid(uuid_send(v_quota.id) || uuid_send(a.user_id) || timestamptz_send(v_end));
-    g.token_amount := greatest(0, least(p.token_amount - p.tokens_used - v_held, v_quota.rollover_max_tokens));
+    v_left := p.token_amount - p.tokens_used - v_held;
+    if v_left > 0 and (a.usage).last_transfer_at >= v_end then
+      -- What was refunded after the period lapsed with it.
+      v_left := v_left + (
+        select coalesce(sum(t.base_quota_used), 0) from public.token_transfers t
+        where t.user_id = a.user_id and t.refers_to is not null and t.transaction_type = 'refund'
+          and t.quota_id = v_quota.id and t.quota_period_start = p.period_start and t.created_at >= v_end
+          and t.transfer_number <= coalesce(a.up_to_transfer, t.transfer_number)
+      );
+    end if;
+    g.token_amount := greatest(0, least(v_left, v_quota.rollover_max_tokens));
     g.effective_at := v_end;
     g.expires_at := v_end;
     for n in 1 .. v_quota.rollover_periods loop

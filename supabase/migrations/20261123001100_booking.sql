@@ -499,6 +499,8 @@ begin
   foreach n in array p_usages loop
     update public.user_usage f
     set
+      -- By other clocks recurring grants are due at other instants: the next call looks.
+      due_at = case when f.time_zone in (n.time_zone, '') then f.due_at else '-infinity' end,
       time_zone = n.time_zone,
       week_start = n.week_start,
       last_transfer_number = n.last_transfer_number,

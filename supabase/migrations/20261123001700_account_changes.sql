@@ -141,7 +141,7 @@ comment on function tollgate.quota_used_since(uuid, timestamptz, timestamptz) is
 create function tollgate.carry_quota(
   p_old public.tracked_users, p_new public.tracked_users, p_policy public.quota_policy, p_at timestamptz
 )
-returns timestamptz
+returns void
 language plpgsql
 volatile
 security invoker
@@ -191,15 +191,14 @@ begin
     v_old_length := v_old_rest + extract(epoch from p_at - case
       when v_row.is_fixed is not false then v_old.period_start else v_row.period_start
     end);
-    v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
   end if;
-  -- At its very start too, and that of the new plan, where it was left for the next one before: else a
-  -- user who comes back would be in two periods at once.
-  update public.user_quota_usage q set period_end = greatest(p_at, q.period_start + interval '1 microsecond')
-  where q.user_id = p_new.id and q.period_start <= p_at and q.period_end > p_at
+  -- That of the new plan too, where it was left for the next one before: else a user who comes back would
+  -- be in two periods at once.
+  update public.user_quota_usage q set period_end = p_at, cut_from = q.period_end
+  where q.user_id = p_new.id and q.period_end > p_at
     and q.quota_id in (select n.id from public.plan_quotas n where n.plan_id in (p_old.plan_id, p_new.plan_id));
   if v_new_quota.id is null then
-    return v_row.period_end;
+    return;
   end if;
 
   v_new := tollgate.quota_period_at(
@@ -207,6 +206,9 @@ begin
   );
   v_new_length := extract(epoch from v_new.period_end - v_new.period_start);
   -- Whatever quota paid it: switching there and back is no way to a second one.
+  if v_old_quota.id is not null then
+    v_old_room := v_old_amount - tollgate.quota_used_since(p_old.id, v_old.period_start, p_at);
+  end if;
   v_new_room := v_new_quota.token_amount - tollgate.quota_used_since(p_new.id, v_new.period_start, p_at);
   v_amount := case p_policy
     when 'keep' then v_new_room
@@ -228,12 +230,11 @@ begin
   values (
     p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0, p_at
   );
-  return v_row.period_end;
 end;
 $$;
 
 comment on function tollgate.carry_quota(public.tracked_users, public.tracked_users, public.quota_policy, timestamptz) is
-  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is what the policy leaves, and with keep and prorate fixed. Tokens that holds set aside count as used, except with reset. Answers when the old period would have ended, if it was begun.';
+  'Ends the current period of the old plan''s quota, and begins one of the new plan''s that lasts to the end of that plan''s own period. Its size is what the policy leaves, and with keep and prorate fixed. Tokens that holds set aside count as used, except with reset.';
 
 create function tollgate.instant_of_change(p_user_id uuid, p_at timestamptz default null)
 returns timestamptz
@@ -270,12 +271,11 @@ as $$
 declare
   v_old constant public.tracked_users := tollgate.changed_user(p_old, p_old, p_new.changed_at);
   v_moves constant boolean := p_new.plan_id <> v_old.plan_id;
-  v_period_end timestamptz;
   t public.token_transfers;
   v_booking tollgate.booking;
 begin
   if v_moves then
-    v_period_end := tollgate.carry_quota(v_old, p_new, p_policy, p_new.changed_at);
+    perform tollgate.carry_quota(v_old, p_new, p_policy, p_new.changed_at);
   end if;
   t.amount := 0;
   t.transaction_type := 'account_change';
@@ -286,9 +286,6 @@ begin
     'after', tollgate.settings_of(p_new),
     'quota_policy', case when v_moves then p_policy end
   );
-  if v_period_end is not null then
-    t.metadata := t.metadata || jsonb_build_object('quota_period_end', v_period_end);
-  end if;
   v_booking := tollgate.book(
     tollgate.open_account(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at), t, '{}'
   );
@@ -300,7 +297,7 @@ $$;
 comment on function tollgate.book_account_change(
   public.tracked_users, public.tracked_users, public.quota_policy, text, bigint
 ) is
-  'Books the transfer of a change that stands in tracked_users, and carries the base quota over. quota_period_end says when the quota period that it cut short would have ended.';
+  'Books the transfer of a change that stands in tracked_users, and carries the base quota over.';
 
 create function tollgate.complete_change_by_hand()
 returns trigger

@@ -77,12 +77,10 @@ begin
     order by q.period_start desc
     limit 1
   );
-  -- A change of plan that was yet to come cut it short.
-  a.quota.period_end := coalesce((
-    select (t.metadata ->> 'quota_period_end')::timestamptz from public.token_transfers t
-    where t.user_id = p_user_id and t.transaction_type = 'account_change' and t.transfer_number > v_last
-      and t.created_at = (a.quota).period_end and t.metadata ? 'quota_period_end'
-  ), (a.quota).period_end);
+  if p_at < (a.quota).period_end then
+    -- A change of plan that cut it short was yet to come.
+    a.quota.period_end := coalesce((a.quota).cut_from, (a.quota).period_end);
+  end if;
   a.quota.tokens_used := (a.quota).tokens_used - tollgate.quota_used_after(a.quota, v_last);
   a.grants := array(
     select row(

@@ -242,16 +242,16 @@ export function past(account: Account, at: number): Account {
 }
 
 export function settingsAt(account: Account, at: number): Settings {
-  const settings = account.transfers.findLast(({ change }) => change)?.change!.after ??
-    account.settings;
+  const changes = account.transfers.flatMap(({ change }) => change ?? []);
+  const settings = changes.at(-1)?.after ?? account.settings;
   const { next } = settings;
   if (!next || next.at > at) return settings;
   return { ...settings, plan: next.plan, planSince: next.at, next: null };
 }
 
-export function clocksAt({ project, ...account }: Account, at: number): Clocks {
-  const { timeZone } = settingsAt({ project, ...account }, at);
-  return { timeZone: timeZone ?? project.timeZone, weekStart: project.weekStart };
+export function clocksAt(account: Account, at: number): Clocks {
+  const { timeZone, weekStart } = account.project;
+  return { timeZone: settingsAt(account, at).timeZone ?? timeZone, weekStart };
 }
 
 // Sources ----------------------------------------------------------------------------------------
@@ -402,7 +402,7 @@ export function limitState(account: Account, limit: Restriction, at: number): Li
   const span = window === "calendar"
     ? windowAt(duration, clocksAt(account, at), at)
     : { start: quarterOf(at - elapsed(duration)), end: rollsOffAt(limit, at) };
-  const used = -sum(
+  const used = 0 - sum(
     account.transfers
       .filter(({ type }) => type === "consumption" || type === "refund")
       .filter(({ tag, countedAt }) => counts(limit, tag) && countedAt >= span.start)
@@ -419,7 +419,7 @@ export function limitState(account: Account, limit: Restriction, at: number): Li
     max_tokens: maxTokens,
     duration,
     window,
-    used: used + 0,
+    used,
     held,
     left: Math.max(0, maxTokens - used - held),
     resets_at: span.end,

@@ -16,7 +16,6 @@ import {
   type Settings,
   settingsAt,
   sizeOf,
-  sum,
   takenOf,
   total,
 } from "./model_account.ts";
@@ -55,7 +54,11 @@ export function changed(account: Account, change: Change, at: number): Settings 
     after.quotaOpenUntil = hasGrace ? at + graceDays * DAY : null;
   }
   if (change.payment === "canceled" && change.when === "period_end") {
-    after.quotaOpenUntil = endOf(account, period!);
+    // Not for longer than it would have been open anyway.
+    const until = before.payment === "active" ? null : before.quotaOpenUntil;
+    if (isOpen(before, at)) {
+      after.quotaOpenUntil = Math.min(endOf(account, period!), until ?? Infinity);
+    }
   }
   after.quotaOpenUntil = change.quotaOpenUntil ?? after.quotaOpenUntil;
   after.anchor = change.anchor ?? before.anchor;
@@ -83,35 +86,39 @@ export function carriedOver(
   const oldQuota = quotaOf(before.plan);
   const old = quotaAt(account, at);
   // What was used of any base quota: switching there and back is no way to a second one.
-  const begun = begunPeriods(account);
-  const isCut = begun.some((one) =>
-    one.start < newSpan.start && Math.min(endOf(account, one), at) > newSpan.start
-  );
-  const since = isCut ? quarterOf(newSpan.start) : newSpan.start;
-  const used = sum(
-    account.transfers
-      .filter(({ countedAt }) => countedAt >= since)
-      .flatMap(({ draws }) => draws)
-      .filter(({ source }) => source.kind === "quota")
-      .map(({ tokens }) => tokens),
-  );
-  const held = total(
-    openHolds(account, at).flatMap(({ draws }) => draws).filter(({ source }) => source === old),
-  );
-  const kept = newQuota.amount - used - held;
-  if (policy === "keep") return { ...period, fixedSize: Math.max(0, kept) };
+  const newRoom = newQuota.amount - usedSince(account, newSpan.start, at);
+  if (policy === "keep") return { ...period, fixedSize: Math.max(0, newRoom) };
 
   const left = old ? Math.max(0, sizeOf(old) - takenOf(account, at)(old)) : 0;
   const [newShare, newWhole] = [BigInt(newSpan.end - at), BigInt(newSpan.end - newSpan.start)];
   let gain = BigInt(newQuota.amount) * newShare;
   let whole = newWhole;
+  let most = Math.max(left, newRoom);
   if (oldQuota) {
     const oldSpan = quotaPeriodAt(oldQuota, before.anchor, clocksAt(account, at), at);
-    const [oldShare, oldWhole] = [BigInt(oldSpan.end - at), BigInt(oldSpan.end - oldSpan.start)];
+    const isBegun = begunPeriods(account).includes(old!);
+    const [start, end] = [
+      isBegun && old!.fixedSize === null ? old!.start : oldSpan.start,
+      isBegun ? endOf(account, old!) : oldSpan.end,
+    ];
+    const [oldShare, oldWhole] = [BigInt(end - at), BigInt(end - start)];
     gain = gain * oldWhole - BigInt(oldQuota.amount) * oldShare * newWhole;
     whole = newWhole * oldWhole;
+    most = Math.max(most, oldQuota.amount - usedSince(account, oldSpan.start, at));
   }
   const prorated = left + Number(gain / whole - (gain % whole < 0n ? 1n : 0n));
-  const most = Math.max(newQuota.amount, oldQuota?.amount ?? 0) - used - held;
   return { ...period, fixedSize: Math.max(0, Math.min(prorated, most)) };
+}
+
+/** What base quotas of any plan have paid since an instant, or open holds set aside of them. */
+function usedSince(account: Account, from: number, at: number): number {
+  const isCut = begunPeriods(account).some((period) =>
+    period.start < from && Math.min(endOf(account, period), at) > from
+  );
+  const since = isCut ? quarterOf(from) : from;
+  const draws = [
+    ...account.transfers.filter(({ countedAt }) => countedAt >= since),
+    ...openHolds(account, at).filter(({ createdAt }) => createdAt >= from),
+  ].flatMap(({ draws }) => draws);
+  return total(draws.filter(({ source }) => source.kind === "quota"));
 }

@@ -16,6 +16,7 @@ import {
   type RecurringGrant,
   settingsAt,
   takenOf,
+  total,
   type Transfer,
 } from "./model_account.ts";
 import { periodStart } from "./model_time.ts";
@@ -106,7 +107,8 @@ function rollovers(account: Account, at: number): Grant[] {
     // No time rolls over twice, however it is cut into periods now.
     if (start < rolled) break;
     const left = isUsed
-      ? (last.fixedSize ?? lastAmount(account, last)) - taken(last)
+      ? (last.fixedSize ?? lastAmount(account, last)) - taken(last) +
+        refundedAfter(account, last, end)
       : quota.amount;
 
     let endsAt = end;
@@ -122,6 +124,13 @@ function rollovers(account: Account, at: number): Grant[] {
     end = start;
   }
   return grants;
+}
+
+/** Negative: it lapsed with the period. */
+function refundedAfter({ transfers }: Account, period: QuotaPeriod, end: number): number {
+  const draws = transfers.filter(({ type, at }) => type === "refund" && at >= end)
+    .flatMap(({ draws }) => draws);
+  return total(draws.filter(({ source }) => source === period));
 }
 
 /** The quota's size when the period was last drawn on. */

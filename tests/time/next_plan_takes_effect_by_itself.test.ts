@@ -320,6 +320,19 @@ describe("by hand", () => {
     expect(await user.consume(600, { at: nextPlanAt })).toMatchObject({ quota_left: 400 });
   });
 
+  test("in mid-period, it ends the old plan's period only if the user comes back", async () => {
+    const { user } = await userEdited();
+    await user.consume(60, { at: "2031-05-10T00:00:00Z" });
+    await user.consume(30, { at: "2031-05-20T00:00:00Z" });
+    expect(await user.change({ plan: "free", at: "2031-05-25T00:00:00Z" }))
+      .toMatchObject({ plan: "free", quota_left: 10 });
+    expect(await user.balance("2031-05-12T00:00:00Z")).toMatchObject({
+      plan: "free",
+      quota_left: 40,
+      quota_resets_at: new Date("2031-06-01T00:00:00Z"),
+    });
+  });
+
   test("it is taken back", async () => {
     const { user } = await userEdited();
     await sql`update tracked_users set next_plan_id = null, next_plan_at = null

@@ -12,11 +12,11 @@ const QUARTER = 15 * MINUTE;
 const STEPS = 300;
 
 const limits = [
-  { maxTokens: 70, duration: "1 hour", length: HOUR },
-  { maxTokens: 150, duration: "5 hours", length: 5 * HOUR },
+  { maxTokens: 110, duration: "1 hour", length: HOUR },
+  { maxTokens: 280, duration: "5 hours", length: 5 * HOUR },
   { maxTokens: 40, duration: "2 hours", length: 2 * HOUR, tags: ["a"] },
-  { maxTokens: 250, duration: "1 day", length: 24 * HOUR, tags: ["a", "b"] },
-  { maxTokens: 700, duration: "1 week", length: 168 * HOUR },
+  { maxTokens: 180, duration: "1 day", length: 24 * HOUR, tags: ["a", "b"] },
+  { maxTokens: 900, duration: "1 week", length: 168 * HOUR },
 ] as const;
 type Limit = typeof limits[number];
 

@@ -118,8 +118,8 @@ test.each<[Duration, string]>([
 
 test("a tag's rolling window counts that tag alone", async () => {
   const user = await userOf5Hours({ tag: "GPT-4" });
+  await user.consume(500, { tag: "Claude", at: "2026-05-06T08:00Z" });
   await user.consume(60, { tag: "GPT-4", at: "2026-05-06T09:00Z" });
-  await user.consume(500, { tag: "Claude", at: "2026-05-06T09:01Z" });
   await user.consume(500, { at: "2026-05-06T09:02Z" });
   const call = { tag: "GPT-4", at: "2026-05-06T10:00Z" };
 

@@ -109,6 +109,32 @@ const cases: Record<string, Case[]> = {
       until: "2026-10-25T04:00Z",
     },
   ],
+  "hours that are skipped, whole windows of them too": [
+    {
+      duration: "2 hours",
+      zone: "Antarctica/Troll",
+      from: "2026-03-29T00:00Z",
+      until: "2026-03-29T01:00Z",
+    },
+    {
+      duration: "2 hours",
+      zone: "Antarctica/Troll",
+      from: "2026-03-29T01:00Z",
+      until: "2026-03-29T02:00Z",
+    },
+    {
+      duration: "12 hours",
+      zone: "Pacific/Apia",
+      from: "2011-12-29T22:00Z",
+      until: "2011-12-30T10:00Z",
+    },
+    {
+      duration: "12 hours",
+      zone: "Pacific/Apia",
+      from: "2011-12-30T10:00Z",
+      until: "2011-12-30T22:00Z",
+    },
+  ],
   "midnights that are skipped or shown twice": [
     {
       duration: "6 hours",

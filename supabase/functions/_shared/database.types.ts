@@ -553,6 +553,7 @@ export type Database = {
       "user_quota_usage": {
         Row: {
           "begun_at": string;
+          "cut_from": string | null;
           "is_fixed": boolean;
           "period_end": string;
           "period_start": string;
@@ -564,6 +565,7 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           "begun_at"?: string;
+          "cut_from"?: string | null;
           "is_fixed"?: boolean;
           "period_end": string;
           "period_start": string;
@@ -574,6 +576,7 @@ export type Database = {
         };
         Update: {
           "begun_at"?: string;
+          "cut_from"?: string | null;
           "is_fixed"?: boolean;
           "period_end"?: string;
           "period_start"?: string;
