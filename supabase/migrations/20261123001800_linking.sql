@@ -22,10 +22,10 @@ begin
       hint = 'Use the id of a row of auth.users, or null to unlink.';
   end if;
 
-  if not tollgate.lock_user(v_user_id) then
+  if not tollgate.lock_account(v_user_id) then
     perform tollgate.create_user(p_project_id, p_external_user_id, clock_timestamp());
   end if;
-  select u.auth_user_id into v_linked from public.tracked_users u where u.id = v_user_id for no key update;
+  select u.auth_user_id into v_linked from public.tracked_users u where u.id = v_user_id;
   -- Handing a balance from one person to another must take two deliberate steps.
   if v_linked <> p_auth_user_id then
     raise exception using

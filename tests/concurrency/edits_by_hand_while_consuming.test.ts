@@ -85,3 +85,19 @@ test("a call whose grant is ended in retrospect in mid-call writes nothing", asy
   });
   expect(await user.balance()).toMatchObject({ quota_used: 1, grants_left: 0 });
 });
+
+test("a link waits for a change by hand that has just begun, without a deadlock", async () => {
+  const user = await userWithQuotaAndGrant();
+  const owner = connect(1);
+  await owner`begin`;
+  // What an update does first of all.
+  await owner`select from tracked_users where id = ${user.id!} for no key update`;
+  const link = crowd`select * from link_user(${user.project.id}, 'ada')`;
+  const linked = link.then(() => "linked", (error: { code: string }) => error.code);
+  await untilWaiting(sql, 1);
+  await owner`update tracked_users set payment_status = 'paused' where id = ${user.id!}`;
+  await owner`commit`;
+
+  expect(await linked).toBe("linked");
+  expect(await user.balance()).toMatchObject({ payment_status: "paused", quota_left: 0 });
+});
