@@ -318,7 +318,11 @@ declare
   );
 begin
   if tollgate.recurring_grants_are_due(a) or tollgate.rollovers_are_due(a) then
-    perform tollgate.book_due_grants(a);
+    -- The hold that is left out is still open then.
+    perform tollgate.book_due_grants(case
+      when p_but_hold is null then a
+      else tollgate.account_at(p_project_id, p_user_id, p_external_id, p_tag_ids, a.at)
+    end);
     a := tollgate.account_at(p_project_id, p_user_id, p_external_id, p_tag_ids, a.at, p_but_hold);
   end if;
   return a;
