@@ -16,5 +16,5 @@ test(
     if (process.env["UPDATE_MATRIX"]) writeFileSync(EXPECTED, observed);
     expect(observed).toBe(readFileSync(EXPECTED, "utf8"));
   },
-  120_000,
+  240_000,
 );

@@ -140,5 +140,5 @@ describe.runIf(process.env["TOLLGATE_MUTATE"])("the matrix sees", () => {
 
   test("nothing once all is restored", async () => {
     expect(format(await run.observe())).toBe(EXPECTED);
-  }, 120_000);
+  }, 240_000);
 });
