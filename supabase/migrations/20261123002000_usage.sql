@@ -91,9 +91,12 @@ begin
   end loop;
 
   return query
-    with used as (
+    with
+    -- A plpgsql array would be copied for every row.
+    bounds as materialized (select v_starts as starts),
+    used as (
       select
-        width_bucket(b.starts_at, v_starts) as position,
+        width_bucket(b.starts_at, w.starts) as position,
         case p_group_by
           when 'tag' then t.name
           when 'user' then u.external_id
@@ -103,12 +106,18 @@ begin
         sum(b.base_quota_used)::bigint as base_quota_used,
         sum(b.grants_used)::bigint as grants_used,
         sum(b.calls)::bigint as calls
-      from public.tracked_users u
+      from bounds w
+      cross join (
+        -- Of one user found by key, or of all of the project: one of the two is never read.
+        select f.id, f.external_id from public.tracked_users f where f.id = v_user_id
+        union all
+        select f.id, f.external_id from public.tracked_users f
+        where v_user_id is null and f.project_id = p_project_id
+      ) u
       join public.user_usage_buckets b on b.user_id = u.id
       left join public.tags t on t.project_id = p_project_id and t.id = b.tag_id
       left join public.api_keys k on k.project_id = p_project_id and k.id = b.api_key_id
-      where case when v_user_id is null then u.project_id = p_project_id else u.id = v_user_id end
-        and (v_tag_id is null or b.tag_id = v_tag_id)
+      where (v_tag_id is null or b.tag_id = v_tag_id)
         and b.starts_at >= v_starts[1] and b.starts_at < v_end
       group by 1, 2
     ),
@@ -127,22 +136,44 @@ begin
       ) s (label, tokens_used)
       where p_group_by = 'source' and s.tokens_used <> 0
     ),
-    labels as (select distinct g.label from grouped g)
+    -- Windows and groups without usage are added as zeros, not joined: the planner knows too little of
+    -- how many there are.
+    filled as (
+      select f.position, f.label, sum(f.tokens_used)::bigint as tokens_used, sum(f.calls)::bigint as calls
+      from (
+        select * from grouped
+        union all
+        select n, l.label, 0, 0
+        from generate_series(1, cardinality(v_starts)) n
+        cross join (select distinct g.label from grouped g) l
+      ) f
+      group by f.position, f.label
+    ),
+    split as (
+      select f.position, jsonb_agg(jsonb_build_object(
+        'group', f.label, 'tokens_used', f.tokens_used, 'calls', f.calls
+      ) order by f.label nulls last) as groups
+      from filled f
+      group by f.position
+    ),
+    totals as (
+      select
+        w.position, sum(w.tokens_used)::bigint as tokens_used, sum(w.base_quota_used)::bigint as base_quota_used,
+        sum(w.grants_used)::bigint as grants_used, sum(w.calls)::bigint as calls
+      from (
+        select g.position, g.tokens_used, g.base_quota_used, g.grants_used, g.calls from used g
+        union all
+        select n, 0, 0, 0, 0 from generate_series(1, cardinality(v_starts)) n
+      ) w
+      group by w.position
+    )
     select
-      v_starts[n], coalesce(v_starts[n + 1], v_end),
-      coalesce((select sum(g.tokens_used) from used g where g.position = n), 0)::bigint,
-      coalesce((select sum(g.base_quota_used) from used g where g.position = n), 0)::bigint,
-      coalesce((select sum(g.grants_used) from used g where g.position = n), 0)::bigint,
-      coalesce((select sum(g.calls) from used g where g.position = n), 0)::bigint,
-      case when p_group_by is not null then (
-        select coalesce(jsonb_agg(jsonb_build_object(
-          'group', l.label, 'tokens_used', coalesce(g.tokens_used, 0), 'calls', coalesce(g.calls, 0)
-        ) order by l.label nulls last), '[]')
-        from labels l
-        left join grouped g on g.position = n and g.label is not distinct from l.label
-      ) end
-    from generate_series(1, cardinality(v_starts)) n
-    order by n;
+      v_starts[w.position], coalesce(v_starts[w.position + 1], v_end),
+      w.tokens_used, w.base_quota_used, w.grants_used, w.calls,
+      case when p_group_by is not null then coalesce(s.groups, '[]') end
+    from totals w
+    left join split s on s.position = w.position
+    order by w.position;
 end;
 $$;
 
