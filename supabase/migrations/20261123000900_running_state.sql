@@ -433,6 +433,14 @@ begin
       -- Never more than the quota, where it has been made smaller since the period was last drawn on.
       p.token_amount := least(p.token_amount, v_quota.token_amount);
     end if;
+    if a.up_to_transfer is not null then
+      -- What holds of that period have been charged since was only held then.
+      p.tokens_used := p.tokens_used - (
+        select coalesce(sum(t.base_quota_used), 0) from public.token_transfers t
+        where t.user_id = a.user_id and t.transfer_number > a.up_to_transfer
+          and t.quota_id = v_quota.id and t.quota_period_start = p.period_start
+      );
+    end if;
     -- Also those that have expired since, so that it does not matter when somebody looks.
     select coalesce(sum(s.tokens), 0) into v_held
     from (
