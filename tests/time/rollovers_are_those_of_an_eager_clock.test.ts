@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { useDatabase } from "../support/database.ts";
-import { Project } from "../support/project.ts";
+import { Project, type User } from "../support/project.ts";
 import { Random, seed } from "../support/random.ts";
 
 const { sql } = useDatabase();
@@ -116,6 +116,23 @@ class EagerAccount {
   }
 }
 
+const instantOf = (minute: number) => new Date(START + minute * 60_000).toISOString();
+const minuteOf = (instant: string) => (+new Date(instant) - START) / 60_000;
+
+async function balanceAt(user: User, minute: number) {
+  const { quota_left, tokens_held, grants } = await user.balance(instantOf(minute));
+  return {
+    quota_left,
+    tokens_held,
+    grants: grants.filter(({ tokens_left }) => tokens_left > 0)
+      .map(({ tokens_left, effective_at, expires_at }) => [
+        tokens_left,
+        minuteOf(effective_at),
+        minuteOf(expires_at!),
+      ]),
+  };
+}
+
 test(`whoever looks, and however seldom, finds what an eager clock would have made (TOLLGATE_SEED=${seed})`, async () => {
   for (let round = 0; round < 10; round++) {
     const quota = random.pick([10, 50]);
@@ -126,16 +143,19 @@ test(`whoever looks, and however seldom, finds what an eager clock would have ma
       period: "1 hour",
       rollover: { maxTokens: account.maximum, periods: account.periods },
     });
-    const start = new Date(START).toISOString();
-    const user = await project.user("ada", { billingAnchor: start, createdAt: start });
+    const user = await project.user("ada", {
+      billingAnchor: instantOf(0),
+      createdAt: instantOf(0),
+    });
     const consumptions: { number: number; parts: Part[]; refunded: number }[] = [];
 
+    const balances = new Map<number, Awaited<ReturnType<typeof balanceAt>>>();
     let now = 0;
     for (let step = 0; step < 40; step++) {
       // Often the very instant at which a period ends.
       now += random.pick([0, 0, 1, 10, 45, PERIOD - (now % PERIOD), random.integer(1, 300)]);
       account.passTo(now);
-      const at = new Date(START + now * 60_000).toISOString();
+      const at = instantOf(now);
       const what = random.pick(["consume", "consume", "hold", "hold", "end", "refund", "read"]);
       const tokens = random.integer(1, quota);
 
@@ -183,18 +203,15 @@ test(`whoever looks, and however seldom, finds what an eager clock would have ma
         await user.refund(consumption.number, { at, tokens: refund });
       }
 
-      const { quota_left, tokens_held, grants } = await user.balance(at);
-      const minute = (instant: string) => (+new Date(instant) - START) / 60_000;
-      expect([round, step, what, now, {
-        quota_left,
-        tokens_held,
-        grants: grants.filter(({ tokens_left }) => tokens_left > 0)
-          .map(({ tokens_left, effective_at, expires_at }) => [
-            tokens_left,
-            minute(effective_at),
-            minute(expires_at!),
-          ]),
-      }]).toEqual([round, step, what, now, account.balance(now)]);
+      balances.set(now, account.balance(now));
+      expect([round, step, what, now, await balanceAt(user, now)])
+        .toEqual([round, step, what, now, balances.get(now)]);
+    }
+
+    // Looking back: what was there then, whether or not anybody had looked.
+    for (const [then, balance] of balances) {
+      expect([round, "back", then, await balanceAt(user, then)])
+        .toEqual([round, "back", then, balance]);
     }
   }
 });
