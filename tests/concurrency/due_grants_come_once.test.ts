@@ -108,7 +108,7 @@ test(`first looks of every kind at once (TOLLGATE_SEED=${seed})`, async () => {
     const { project } = user;
     const kinds = Array.from({ length: 32 }, () => random.integer(0, 9));
 
-    await atOnce<unknown>(crowd, 32, async (connection, index) => {
+    await atOnce<unknown>(crowd, 32, (connection, index): Promise<unknown> => {
       const own = user.on(connection);
       switch (kinds[index]) {
         case 0:
