@@ -67,7 +67,7 @@ begin
     n.plan_since := p_at;
   end if;
   if n.payment_status <> o.payment_status and n.quota_open_until is not distinct from o.quota_open_until then
-    select case when n.payment_status = 'past_due' and p.grace_days > 0 then p_at + make_interval(days => p.grace_days) end
+    select case when n.payment_status = 'past_due' and p.grace_days > 0 then p_at + make_interval(hours => 24 * p.grace_days) end
     into n.quota_open_until
     from public.projects p
     where p.id = n.project_id;

@@ -403,7 +403,36 @@ as $$
   union all
   select 'usage row of a user', u.id, null, 'one', 'none'
   from public.tracked_users u
-  where not exists (select from public.user_usage s where s.user_id = u.id);
+  where not exists (select from public.user_usage s where s.user_id = u.id)
+
+  -- Where a project is tamper evident, a transfer's hash is that of itself after its predecessor's.
+  union all
+  select 'hash of a transfer', t.user_id, t.transfer_number::text, encode(t.expected, 'hex'), encode(t.hash, 'hex')
+  from (
+    select
+      f.user_id, f.transfer_number, f.hash,
+      case when f.hash is not null then tollgate.transfer_hash(
+        f, coalesce(d.sources, h.sources, '{}'),
+        coalesce(lag(f.hash) over (partition by f.user_id order by f.transfer_number), '')
+      ) end as expected
+    from public.token_transfers f
+    left join (
+      select
+        c.user_id, c.transfer_number,
+        array_agg(
+          row(c.user_token_grants_id, c.token_deduction, c.tokens_left)::public.token_source order by c.position
+        ) as sources
+      from public.user_token_grants_consume c
+      group by c.user_id, c.transfer_number
+    ) d on d.user_id = f.user_id and d.transfer_number = f.transfer_number
+    left join public.token_holds h on h.user_id = f.user_id and h.transfer_number = f.transfer_number
+  ) t
+  where t.hash <> t.expected
+  union all
+  select 'hash of the last transfer', u.user_id, u.last_transfer_number::text, encode(u.last_hash, 'hex'), encode(t.hash, 'hex')
+  from public.user_usage u
+  left join public.token_transfers t on t.user_id = u.user_id and t.transfer_number = u.last_transfer_number
+  where t.hash is distinct from u.last_hash;
 $$;
 
 comment on function public.verify_ledger() is
@@ -412,6 +441,7 @@ comment on function public.verify_ledger() is
 revoke all on function public.verify_ledger() from public, anon, authenticated, service_role;
 grant execute on function public.verify_ledger() to service_role;
 grant execute on function
+tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea),
 tollgate.quarter_of(timestamptz),
 tollgate.instant_of(timestamp, text),
 tollgate.first_instant(timestamp, text),
