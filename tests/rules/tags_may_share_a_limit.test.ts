@@ -42,6 +42,17 @@ test("what one tag uses is no longer left for the other", async () => {
   expect(await user.consume(1, { tag: "GPT-4", at })).toMatchObject({ success: false });
 });
 
+test("up_to takes what the group leaves", async () => {
+  const { user } = await userOfGroup();
+  await user.consume(60, { tag: "GPT-4", at });
+
+  expect(await user.consume(99, { tag: "GPT-5", mode: "up_to", at })).toMatchObject({
+    success: true,
+    tokens_consumed: 40,
+    nearest_limit: { used: 100, left: 0 },
+  });
+});
+
 test("other tags, and calls without one, are not of the group", async () => {
   const { user, limits } = await userOfGroup();
   await user.consume(500, { tag: "Claude", at });
