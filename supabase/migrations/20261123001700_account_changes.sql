@@ -287,7 +287,7 @@ begin
     'quota_policy', case when v_moves then p_policy end
   );
   v_booking := tollgate.book(
-    tollgate.open_account(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at), t, '{}'
+    tollgate.account_at(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at), t, '{}'
   );
   perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
   return v_booking.transfer;
