@@ -53,7 +53,8 @@ export function nextDue(account: Account, recurring: RecurringGrant, at: number)
 
 function occurrences(account: Account, at: number): Grant[] {
   const { timeZone } = clocksAt(account, at);
-  return account.recurring.filter(({ createdAt }) => createdAt <= at).flatMap((recurring) => {
+  const known = account.recurring.filter(({ createdAt }) => !account.isPast || createdAt <= at);
+  return known.flatMap((recurring) => {
     const { id, tokens, validFor, priority } = recurring;
     const numbers = Array.from({ length: timesDue(recurring, timeZone, at) }, (_, n) => n);
     return numbers.slice(account.isPast ? 0 : recurring.settled).map((n): Grant => {
