@@ -305,7 +305,7 @@ comment on table public.recurring_grants is
   'Grants that a user gets again and again: 500 tokens every week until June. No job makes them: an occurrence counts from its instant on, and is written down by the user''s next call that spends or changes something.';
 comment on column public.recurring_grants.user_id is 'The user, a row of tracked_users. Fixed.';
 comment on column public.recurring_grants.id is 'The recurring grant.';
-comment on column public.recurring_grants.token_amount is 'Tokens each time, 1 to 1e15. Fixed.';
+comment on column public.recurring_grants.token_amount is 'Tokens each time, 1 to 1e12. Fixed.';
 comment on column public.recurring_grants.grant_type is 'Why the tokens are given. Fixed.';
 comment on column public.recurring_grants.every is 'How often. Fixed.';
 comment on column public.recurring_grants.starts_at is

@@ -628,6 +628,12 @@ begin
         errcode = 'TG001',
         message = 'A recurring grant needs a period of a day or longer, an instant to start at, and an end after that',
         hint = 'For example 1 week; leave starts_at out to start now, and ends_at for one without end.';
+    elsif new.token_amount > 1000000000000 then
+      -- A thousand times a larger one would be more than JSON, or a bigint, can say.
+      raise exception using
+        errcode = 'TG001',
+        message = 'A recurring grant may give at most 1000000000000 tokens each time',
+        hint = 'Give fewer tokens, more often.';
     elsif tollgate.period_number(new.starts_at, new.every::text::interval, v_time_zone, clock_timestamp()) > 1000 then
       raise exception using
         errcode = 'TG001',
@@ -773,7 +779,7 @@ alter function tollgate.create_recurring_grant(
 comment on function tollgate.create_recurring_grant(
   uuid, text, bigint, public.grant_type, public.period, timestamptz, timestamptz, public.period, integer, text[], jsonb, text
 ) is
-  'Gives 1 to 1e15 tokens to a user again and again; an unknown user is created on the project''s default plan. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
+  'Gives 1 to 1e12 tokens to a user again and again; an unknown user is created on the project''s default plan. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
 
 create function tollgate.end_recurring_grant(p_project_id uuid, p_external_user_id text, p_recurring_grant_id uuid)
 returns public.recurring_grant_receipt

@@ -293,7 +293,7 @@ $$;
 comment on function public.create_recurring_grant(
   uuid, text, bigint, public.grant_type, public.period, timestamptz, timestamptz, public.period, integer, text[], jsonb, text
 ) is
-  'Gives 1 to 1e15 tokens to a user every day, week, ... year: first at p_starts_at or now, last before p_ends_at; each time for ever or for p_valid_for. Signed-in callers need the role admin. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
+  'Gives 1 to 1e12 tokens to a user every day, week, ... year: first at p_starts_at or now, last before p_ends_at; each time for ever or for p_valid_for. Signed-in callers need the role admin. Raises TG001, TG004, TG005, TG006, TG008, TG009.';
 
 create function public.end_recurring_grant(p_project_id uuid, p_external_user_id text, p_recurring_grant_id uuid)
 returns public.recurring_grant_receipt

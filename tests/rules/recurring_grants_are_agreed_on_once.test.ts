@@ -438,3 +438,17 @@ describe("ending a recurring grant", () => {
     await expect(end(user.project.unknownUser("bob"), id)).rejects.toMatchObject({ code: "TG004" });
   });
 });
+
+test("more than 1e12 tokens each time are refused", async () => {
+  const project = await Project.create(sql);
+  await project.plan({ type: "pay_as_you_go" });
+  const user = await project.user("ada");
+  const give = (tokens: number) =>
+    user.recurringGrant(tokens, "1 day", { startsAt: "2031-01-01T00:00:00Z" });
+
+  await expect(give(1e12 + 1)).rejects.toMatchObject({
+    code: "TG001",
+    message: "A recurring grant may give at most 1000000000000 tokens each time",
+  });
+  await give(1e12);
+});
