@@ -337,7 +337,7 @@ comment on type public.limit_usage is
 create table public.user_usage (
   user_id uuid primary key references public.tracked_users (id) on delete cascade,
   time_zone text not null default '',
-  week_start smallint not null default 1,
+  week_start public.weekday not null default 'monday',
   due_at timestamptz not null default 'infinity',
   last_transfer_number bigint not null default 0,
   last_transfer_at timestamptz not null default '-infinity',
@@ -350,7 +350,7 @@ comment on table public.user_usage is
   'Running state: what the restrictions of the user''s plan count, at the last transfer. Recomputable from token_transfers.';
 comment on column public.user_usage.user_id is 'The user.';
 comment on column public.user_usage.time_zone is 'The zone by which windows were cut.';
-comment on column public.user_usage.week_start is 'The day on which weeks began: 1 for Monday to 7 for Sunday.';
+comment on column public.user_usage.week_start is 'The day on which weeks began.';
 comment on column public.user_usage.due_at is 'From when on calls must look for recurring grants that are due; infinity where none is to come.';
 comment on column public.user_usage.last_transfer_number is 'Number of the user''s newest transfer.';
 comment on column public.user_usage.last_transfer_at is

@@ -60,7 +60,7 @@ comment on function tollgate.first_instant(timestamp, text) is
 create function tollgate.window_at(
   p_length interval,
   p_time_zone text,
-  p_week_start integer,
+  p_week_start public.weekday,
   p_at timestamptz,
   out starts_at timestamptz,
   out ends_at timestamptz
@@ -102,7 +102,9 @@ begin
     v_count := floor((12 * (extract(year from v_local) - 2001) + extract(month from v_local) - 1) / v_months);
   elsif v_days > 0 then
     if v_days % 7 = 0 then
-      v_origin := v_origin + make_interval(days => p_week_start - 1);
+      v_origin := v_origin + make_interval(
+        days => array_position(enum_range(null::public.weekday), p_week_start) - 1
+      );
     end if;
     v_count := floor((v_local::date - v_origin::date)::numeric / v_days);
   else
@@ -117,8 +119,8 @@ begin
 end;
 $$;
 
-comment on function tollgate.window_at(interval, text, integer, timestamptz) is
-  'The calendar window that an instant lies in. One hour is 60 minutes, also where clocks show it twice. Several hours, days, weeks and months are by the clocks on the wall, counted from Monday, January 1st 2001: 6 hours begin at 0, 6, 12 and 18 o''clock, 3 months are quarters; on a day when clocks are changed a window is shorter or longer by the change. Weeks (whole multiples of 7 days) begin on p_week_start, 1 for Monday to 7 for Sunday (ISO 8601).';
+comment on function tollgate.window_at(interval, text, public.weekday, timestamptz) is
+  'The calendar window that an instant lies in. One hour is 60 minutes, also where clocks show it twice. Several hours, days, weeks and months are by the clocks on the wall, counted from Monday, January 1st 2001: 6 hours begin at 0, 6, 12 and 18 o''clock, 3 months are quarters; on a day when clocks are changed a window is shorter or longer by the change. Weeks (whole multiples of 7 days) begin on p_week_start.';
 
 create function tollgate.period_start(
   p_anchor timestamptz, p_length interval, p_time_zone text, p_number integer
@@ -184,7 +186,7 @@ revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.instant_of(timestamp, text),
 tollgate.first_instant(timestamp, text),
-tollgate.window_at(interval, text, integer, timestamptz),
+tollgate.window_at(interval, text, public.weekday, timestamptz),
 tollgate.period_start(timestamptz, interval, text, integer),
 tollgate.period_number(timestamptz, interval, text, timestamptz)
 to tollgate_kernel;

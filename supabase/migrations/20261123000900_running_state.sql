@@ -50,7 +50,7 @@ create type tollgate.account as (
   quota_open_until timestamptz,
   quota_open_since timestamptz,
   time_zone text,
-  week_start integer,
+  week_start public.weekday,
   plan_id uuid,
   plan_since timestamptz,
   next_plan_id uuid,
@@ -97,7 +97,7 @@ $$;
 comment on function tollgate.quarter_of(timestamptz) is 'The first instant of the quarter of an hour that an instant lies in.';
 
 create function tollgate.limit_window_at(
-  p_limit tollgate.limit_state, p_time_zone text, p_week_start integer, p_at timestamptz
+  p_limit tollgate.limit_state, p_time_zone text, p_week_start public.weekday, p_at timestamptz
 )
 returns tollgate.limit_state
 language plpgsql
@@ -119,7 +119,7 @@ begin
 end;
 $$;
 
-comment on function tollgate.limit_window_at(tollgate.limit_state, text, integer, timestamptz) is
+comment on function tollgate.limit_window_at(tollgate.limit_state, text, public.weekday, timestamptz) is
   'A restriction with its window at an instant. A rolling window of 5 hours begins with the quarter of an hour of 5 hours ago, so that what was used has rolled off at most 15 minutes later than after 5 hours, never sooner; its hours, days and weeks are elapsed time, whatever the time zone.';
 
 create function tollgate.limits_of(p_plan_id uuid, p_tag_ids uuid[], p_at timestamptz)
@@ -265,7 +265,7 @@ create function tollgate.quota_period_at(
   p_quota public.plan_quotas,
   p_anchor timestamptz,
   p_time_zone text,
-  p_week_start integer,
+  p_week_start public.weekday,
   p_at timestamptz,
   out period_start timestamptz,
   out period_end timestamptz
@@ -291,7 +291,7 @@ begin
 end;
 $$;
 
-comment on function tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timestamptz) is
+comment on function tollgate.quota_period_at(public.plan_quotas, timestamptz, text, public.weekday, timestamptz) is
   'The period of a quota that an instant lies in: counted from a user''s billing anchor, or of the calendar.';
 
 create function tollgate.quota_at(p_account tollgate.account)
@@ -674,7 +674,7 @@ begin
     p_user_id, p_external_id, p_project_id, p.tamper_evident, e.id is not null, coalesce(e.created_at, p_at),
     coalesce(e.billing_anchor, p_at), coalesce(e.payment_status, 'active'), e.quota_open_until,
     coalesce(e.quota_open_since, '-infinity'), coalesce(e.time_zone, p.time_zone),
-    array_position(enum_range(null::public.weekday), p.week_start),
+    p.week_start,
     l.id,
     case when e.next_plan_at <= n.at then e.next_plan_at else coalesce(e.plan_since, '-infinity') end,
     case when e.next_plan_at > n.at then e.next_plan_id end,
@@ -729,7 +729,7 @@ begin
     return null;
   end if;
   if not a.exists_already then
-    a.usage := row(a.user_id, '', 1, 'infinity', 0, '-infinity', null, '{}')::public.user_usage;
+    a.usage := row(a.user_id, '', 'monday', 'infinity', 0, '-infinity', null, '{}')::public.user_usage;
   end if;
   return tollgate.add_up(a);
 end;
@@ -790,11 +790,11 @@ revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.quarter_of(timestamptz),
 tollgate.limits_of(uuid, uuid[], timestamptz),
-tollgate.limit_window_at(tollgate.limit_state, text, integer, timestamptz),
+tollgate.limit_window_at(tollgate.limit_state, text, public.weekday, timestamptz),
 tollgate.count_buckets(uuid, uuid[], timestamptz, timestamptz),
 tollgate.count_transfers(uuid, uuid[], timestamptz, bigint),
 tollgate.count_limits(tollgate.account),
-tollgate.quota_period_at(public.plan_quotas, timestamptz, text, integer, timestamptz),
+tollgate.quota_period_at(public.plan_quotas, timestamptz, text, public.weekday, timestamptz),
 tollgate.quota_at(tollgate.account),
 tollgate.due_occurrences(tollgate.account),
 tollgate.quota_used_after(public.user_quota_usage, bigint),

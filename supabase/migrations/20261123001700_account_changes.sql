@@ -151,7 +151,6 @@ declare
   v_old_quota constant public.plan_quotas := tollgate.plan_quota_of(p_old.plan_id);
   v_new_quota constant public.plan_quotas := tollgate.plan_quota_of(p_new.plan_id);
   v_project public.projects;
-  v_week_start integer;
   v_old record;
   v_new record;
   v_row public.user_quota_usage;
@@ -167,11 +166,10 @@ declare
   v_amount numeric;
 begin
   select * into strict v_project from public.projects p where p.id = p_new.project_id;
-  v_week_start := array_position(enum_range(null::public.weekday), v_project.week_start);
 
   if v_old_quota.id is not null then
     v_old := tollgate.quota_period_at(
-      v_old_quota, p_old.billing_anchor, coalesce(p_old.time_zone, v_project.time_zone), v_week_start, p_at
+      v_old_quota, p_old.billing_anchor, coalesce(p_old.time_zone, v_project.time_zone), v_project.week_start, p_at
     );
     select * into v_row from public.user_quota_usage q
     where q.user_id = p_old.id and q.quota_id = v_old_quota.id and q.period_end > p_at
@@ -202,7 +200,7 @@ begin
   end if;
 
   v_new := tollgate.quota_period_at(
-    v_new_quota, p_new.billing_anchor, coalesce(p_new.time_zone, v_project.time_zone), v_week_start, p_at
+    v_new_quota, p_new.billing_anchor, coalesce(p_new.time_zone, v_project.time_zone), v_project.week_start, p_at
   );
   v_new_length := extract(epoch from v_new.period_end - v_new.period_start);
   -- Whatever quota paid it: switching there and back is no way to a second one.

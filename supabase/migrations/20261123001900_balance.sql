@@ -55,7 +55,7 @@ begin
   a.quota_open_until := e.quota_open_until;
   a.quota_open_since := e.quota_open_since;
   a.time_zone := coalesce(e.time_zone, p.time_zone);
-  a.week_start := array_position(enum_range(null::public.weekday), p.week_start);
+  a.week_start := p.week_start;
   a.plan_id := e.plan_id;
   a.plan_since := e.plan_since;
   a.next_plan_id := e.next_plan_id;
@@ -65,7 +65,7 @@ begin
   a.at := p_at;
   a.up_to_transfer := v_last;
   -- Without counts, and with recurring grants to look for.
-  a.usage := row(p_user_id, '', 1, '-infinity', v_last, coalesce(v_last_at, '-infinity'), null, '{}')::public.user_usage;
+  a.usage := row(p_user_id, '', 'monday', '-infinity', v_last, coalesce(v_last_at, '-infinity'), null, '{}')::public.user_usage;
   a.limits := tollgate.limits_of(
     e.plan_id,
     array(select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id = e.plan_id),

@@ -38,7 +38,7 @@ declare
   v_user_id uuid;
   v_tag_id uuid;
   v_time_zone text;
-  v_week_start integer;
+  v_week_start public.weekday;
   v_window record;
   v_starts timestamptz[] := '{}';
   v_end timestamptz;
@@ -50,7 +50,7 @@ begin
   else
     perform tollgate.require_role(p_project_id, 'viewer');
   end if;
-  select coalesce(u.time_zone, p.time_zone), array_position(enum_range(null::public.weekday), p.week_start)
+  select coalesce(u.time_zone, p.time_zone), p.week_start
   into v_time_zone, v_week_start
   from public.projects p
   left join public.tracked_users u on u.id = v_user_id

@@ -445,6 +445,6 @@ tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea),
 tollgate.quarter_of(timestamptz),
 tollgate.instant_of(timestamp, text),
 tollgate.first_instant(timestamp, text),
-tollgate.window_at(interval, text, integer, timestamptz),
+tollgate.window_at(interval, text, public.weekday, timestamptz),
 tollgate.period_start(timestamptz, interval, text, integer)
 to service_role;

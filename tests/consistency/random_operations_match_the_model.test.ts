@@ -9,6 +9,7 @@ import {
 } from "../support/project.ts";
 import { Random, seed } from "../support/random.ts";
 import * as model from "./model.ts";
+import { WEEKDAYS } from "../support/clocks.ts";
 import { DAY, HOUR } from "./model_time.ts";
 import { dateOf, iso, predict, type Row, rowOf, send, userId } from "./random_calls.ts";
 import { type Request, Requests, type Single, TAGS, TIME_ZONES } from "./random_requests.ts";
@@ -42,7 +43,6 @@ const PERIODS: Period[] = [
   "1 hour",
   "1 day",
 ];
-const WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 test(`${operations} random operations match the model (TOLLGATE_SEED=${seed})`, async () => {
   const random = new Random();

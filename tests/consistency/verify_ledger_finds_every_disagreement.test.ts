@@ -309,7 +309,7 @@ describe("of restrictions", () => {
       ["windows by other clocks", "update user_usage set time_zone = 'Asia/Tokyo'", [
         "window of a restriction",
       ]],
-      ["weeks from another day on", "update user_usage set week_start = 7", [
+      ["weeks from another day on", "update user_usage set week_start = 'sunday'", [
         "window of a restriction",
       ]],
     ]),

@@ -216,7 +216,7 @@ test.each(table("windows"))("%s in %s at %s begins at %s and ends at %s", async 
   const length = duration!.replace("1 week", "7 days");
 
   expect(
-    await sql`select * from tollgate.window_at(${length}::interval, ${zone!}, 1, ${at!})`,
+    await sql`select * from tollgate.window_at(${length}::interval, ${zone!}, 'monday', ${at!})`,
   ).toEqual([{ starts_at: new Date(starts!), ends_at: new Date(ends!) }]);
 });
 

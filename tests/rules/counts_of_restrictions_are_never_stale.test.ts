@@ -281,8 +281,8 @@ describe(`at random (TOLLGATE_SEED=${seed})`, () => {
         cross join lateral (
           select case when c.config ->> 'window' = 'rolling'
             then to_timestamp(900 * floor((extract(epoch from n.at) - extract(epoch from c.length)) / 900))
-            else (tollgate.window_at(c.length, coalesce(u.time_zone, p.time_zone),
-              array_position(enum_range(null::weekday), p.week_start), n.at)).starts_at
+            else (tollgate.window_at(c.length, coalesce(u.time_zone, p.time_zone), p.week_start, n.at))
+              .starts_at
           end as starts_at
         ) w
         where r.plan_id = case when u.next_plan_at <= n.at then u.next_plan_id else u.plan_id end

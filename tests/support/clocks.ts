@@ -1,4 +1,5 @@
 import { Temporal } from "temporal-polyfill";
+import { Constants } from "../../supabase/functions/_shared/database.types.ts";
 
 // The rules of ..._time in terms of Temporal, to check the database by. Instants are numbers, as in a
 // Date.
@@ -34,6 +35,9 @@ export function instantOf(local: string, zone: string): number {
 export function periodStart(anchor: number, length: Length, zone: string, number: number): number {
   return clocks(anchor, zone).add(times(length, number)).epochMilliseconds;
 }
+
+/** Day 1 of ISO 8601 first. */
+export const WEEKDAYS = Constants.public.Enums.weekday;
 
 /** The window that an instant lies in: its first instant, and that of the next. */
 export function windowAt(length: Length, zone: string, weekStart: number, at: number): Window {

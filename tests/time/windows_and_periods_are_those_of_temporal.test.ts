@@ -4,6 +4,7 @@ import {
   instantOf,
   type Length,
   periodStart,
+  WEEKDAYS,
   windowAt,
   ZONES,
 } from "../support/clocks.ts";
@@ -69,7 +70,7 @@ test(`2,000 windows begin and end as Temporal says (TOLLGATE_SEED=${seed})`, asy
     from unnest(
       ${cases.map(({ length }) => length)}::interval[],
       ${cases.map(({ zone }) => zone)}::text[],
-      ${cases.map(({ weekStart }) => weekStart)}::integer[],
+      ${cases.map(({ weekStart }) => WEEKDAYS[weekStart - 1]!)}::weekday[],
       ${cases.map(({ at }) => iso(at))}::timestamptz[]
     ) with ordinality i (length, zone, week_start, at, position),
     tollgate.window_at(i.length, i.zone, i.week_start, i.at) w

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Length } from "../support/clocks.ts";
+import { type Length, WEEKDAYS } from "../support/clocks.ts";
 import { useDatabase } from "../support/database.ts";
 
 const { sql } = useDatabase();
@@ -15,7 +15,7 @@ interface Case {
 
 async function window(length: Length, { at, zone, weekStart = 1 }: Case) {
   const [found] = await sql<{ starts_at: Date; ends_at: Date }[]>`
-    select * from tollgate.window_at(${length}, ${zone}, ${weekStart}, ${at})`;
+    select * from tollgate.window_at(${length}, ${zone}, ${WEEKDAYS[weekStart - 1]!}, ${at})`;
   return [found!.starts_at, found!.ends_at].map((instant) =>
     instant.toISOString().replace(":00.000Z", "Z")
   );

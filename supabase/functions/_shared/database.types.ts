@@ -745,7 +745,7 @@ export type Database = {
           "limits": (Database["public"]["CompositeTypes"]["limit_usage"])[];
           "time_zone": string;
           "user_id": string;
-          "week_start": number;
+          "week_start": Database["public"]["Enums"]["weekday"];
         };
         ComputedFields: never;
         Insert: {
@@ -756,7 +756,7 @@ export type Database = {
           "limits"?: (Database["public"]["CompositeTypes"]["limit_usage"])[];
           "time_zone"?: string;
           "user_id": string;
-          "week_start"?: number;
+          "week_start"?: Database["public"]["Enums"]["weekday"];
         };
         Update: {
           "due_at"?: string;
@@ -766,7 +766,7 @@ export type Database = {
           "limits"?: (Database["public"]["CompositeTypes"]["limit_usage"])[];
           "time_zone"?: string;
           "user_id"?: string;
-          "week_start"?: number;
+          "week_start"?: Database["public"]["Enums"]["weekday"];
         };
         Relationships: [
           {
