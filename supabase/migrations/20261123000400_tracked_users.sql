@@ -40,11 +40,11 @@ security invoker
 set search_path = ''
 as $$
 declare
-  v_id bytea := substring(sha256(p_seed) from 1 for 16);
+  v_id constant bytea := substring(sha256(p_seed) from 1 for 16);
 begin
-  v_id := set_byte(v_id, 6, (get_byte(v_id, 6) & 15) | 128);
-  v_id := set_byte(v_id, 8, (get_byte(v_id, 8) & 63) | 128);
-  return encode(v_id, 'hex')::uuid;
+  return encode(
+    set_byte(set_byte(v_id, 6, (get_byte(v_id, 6) & 15) | 128), 8, (get_byte(v_id, 8) & 63) | 128), 'hex'
+  )::uuid;
 end;
 $$;
 

@@ -71,15 +71,15 @@ create type tollgate.account as (
   quota_left bigint,
   grants tollgate.grant_state[],
   due_grants public.user_token_grants[],
+  has_scoped_grants boolean,
   grants_left bigint,
-  scoped_grants_left bigint,
   holds public.token_holds[],
   but_hold bigint,
   tokens_held bigint
 );
 
 comment on type tollgate.account is
-  'All that the rules need to know of one user at one instant: restrictions and their windows, the quota period (quota_is_new: nothing is written of it yet), the grants that have not ended in the order of use, the open holds by expiry. due_grants are among the grants, but not written down yet.';
+  'All that the rules need to know of one user at one instant: restrictions and their windows, the quota period (quota_is_new: nothing is written of it yet), the grants that have not ended in the order of use, the open holds by expiry. due_grants are among the grants, but not written down yet; null where none can be due.';
 
 create function tollgate.quarter_of(p_at timestamptz)
 returns timestamptz
@@ -122,7 +122,7 @@ $$;
 comment on function tollgate.limit_window_at(tollgate.limit_state, text, public.weekday, timestamptz) is
   'A restriction with its window at an instant. A rolling window of 5 hours begins with the quarter of an hour of 5 hours ago, so that what was used has rolled off at most 15 minutes later than after 5 hours, never sooner; its hours, days and weeks are elapsed time, whatever the time zone.';
 
-create function tollgate.limits_of(p_plan_id uuid, p_tag_ids uuid[], p_at timestamptz)
+create function tollgate.limits_of(p_account tollgate.account, p_tag_ids uuid[])
 returns tollgate.limit_state[]
 language plpgsql
 stable
@@ -133,18 +133,25 @@ begin
   return array(
     select row(
       r.counter_id, r.restriction_config, r.tag_ids, r.max_tokens, r.duration, r.is_rolling, r.ends_at,
-      null, null, 0, 0
+      c.starts_at, c.ends_at, c.tokens_used, 0
     )::tollgate.limit_state
     from public.plan_restrictions r
-    where r.plan_id = p_plan_id and (r.tag_ids is null or r.tag_ids && p_tag_ids)
-      and r.starts_at <= p_at and r.ends_at > p_at
+    left join lateral (
+      select * from unnest((p_account.usage).limits) f
+      where f.counter_id = r.counter_id
+        -- By other clocks windows are others.
+        and (p_account.usage).time_zone = p_account.time_zone and (p_account.usage).week_start = p_account.week_start
+      limit 1
+    ) c on true
+    where r.plan_id = p_account.plan_id and (r.tag_ids is null or r.tag_ids && p_tag_ids)
+      and r.starts_at <= p_account.at and r.ends_at > p_account.at
     order by r.tag_ids nulls first, r.duration, r.max_tokens
   );
 end;
 $$;
 
-comment on function tollgate.limits_of(uuid, uuid[], timestamptz) is
-  'The restrictions of a plan that are in force at an instant: those on all tokens, and those on any of the tags.';
+comment on function tollgate.limits_of(tollgate.account, uuid[]) is
+  'The restrictions of the account''s plan that are in force, those on all tokens and those on any of the tags: in the windows and with the counts of the last transfer, or without any where they were not counted.';
 
 create function tollgate.count_buckets(
   p_user_id uuid, p_tag_ids uuid[], p_from timestamptz, p_before timestamptz default 'infinity'
@@ -192,74 +199,53 @@ $$;
 comment on function tollgate.count_transfers(uuid, uuid[], timestamptz, bigint) is
   'Tokens used since an instant as the audit trail had it up to a transfer. Reads history: only for the past.';
 
-create function tollgate.count_limits(p_account tollgate.account)
-returns tollgate.account
+create function tollgate.counted_anew(p_account tollgate.account, p_limit tollgate.limit_state)
+returns tollgate.limit_state
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-  a tollgate.account := p_account;
-  l tollgate.limit_state;
-  c public.limit_usage;
-  v_counts constant public.limit_usage[] := (a.usage).limits;
-  v_cut_alike constant boolean := (a.usage).time_zone = a.time_zone and (a.usage).week_start = a.week_start;
-  v_found boolean;
-  v_counted integer := 0;
+  a constant tollgate.account := p_account;
+  l tollgate.limit_state := tollgate.limit_window_at(p_limit, a.time_zone, a.week_start, a.at);
 begin
-  for i in 1 .. cardinality(a.limits) loop
-    l := a.limits[i];
-    l.tokens_held := 0;
-    v_found := false;
-    if v_cut_alike then
-      foreach c in array v_counts loop
-        v_found := c.counter_id = l.counter_id;
-        exit when v_found;
-      end loop;
-    end if;
-    if v_found then
-      v_counted := v_counted + 1;
-      l.starts_at := c.starts_at;
-      l.ends_at := c.ends_at;
-      l.tokens_used := c.tokens_used;
-      if a.at >= l.ends_at then
-        l := tollgate.limit_window_at(l, a.time_zone, a.week_start, a.at);
-        -- Whatever this restriction counts has been counted in c: nothing in a calendar window after c's.
-        l.tokens_used := case
-          when l.is_rolling then
-            l.tokens_used - tollgate.count_buckets(a.user_id, l.tag_ids, c.starts_at, l.starts_at)
-          else 0
-        end;
-      end if;
-    else
-      l := tollgate.limit_window_at(l, a.time_zone, a.week_start, a.at);
-      l.tokens_used := case
-        when a.up_to_transfer is null then tollgate.count_buckets(a.user_id, l.tag_ids, l.starts_at)
-        else tollgate.count_transfers(a.user_id, l.tag_ids, l.starts_at, a.up_to_transfer)
-      end;
-    end if;
-    a.limits[i] := l;
-  end loop;
-
-  -- Counts of restrictions that do not concern these tags stay as they are. All others are dropped:
-  -- they would miss what is consumed while their restriction is of another plan, or not in force.
-  a.other_limits := '{}';
-  if v_cut_alike and v_counted < cardinality(v_counts) then
-    a.other_limits := array(
-      select o
-      from unnest(v_counts) o
-      join public.plan_restrictions r on r.counter_id = o.counter_id
-      where r.plan_id = a.plan_id and r.starts_at <= a.at and r.ends_at > a.at
-        and not exists (select from unnest(a.limits) f where f.counter_id = o.counter_id)
-    );
-  end if;
-  return a;
+  l.tokens_used := case
+    -- Whatever this restriction counts was counted: nothing in a calendar window after that.
+    when p_limit.ends_at is not null and not l.is_rolling then 0
+    when p_limit.ends_at is not null
+      then l.tokens_used - tollgate.count_buckets(a.user_id, l.tag_ids, p_limit.starts_at, l.starts_at)
+    when a.up_to_transfer is null then tollgate.count_buckets(a.user_id, l.tag_ids, l.starts_at)
+    else tollgate.count_transfers(a.user_id, l.tag_ids, l.starts_at, a.up_to_transfer)
+  end;
+  return l;
 end;
 $$;
 
-comment on function tollgate.count_limits(tollgate.account) is
-  'The account''s restrictions in their current windows: from the counts of the last transfer, or summed up where there is none, as after a change of plan, of the restriction or of the time zone.';
+comment on function tollgate.counted_anew(tollgate.account, tollgate.limit_state) is
+  'A restriction in its current window, where that of the last transfer has ended, or summed up where it was not counted, as after a change of plan, of the restriction or of the time zone.';
+
+create function tollgate.other_limits(p_account tollgate.account)
+returns public.limit_usage[]
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+  return array(
+    select c
+    from unnest((p_account.usage).limits) c
+    join public.plan_restrictions r on r.counter_id = c.counter_id
+    where r.plan_id = p_account.plan_id and r.starts_at <= p_account.at and r.ends_at > p_account.at
+      and (p_account.usage).time_zone = p_account.time_zone and (p_account.usage).week_start = p_account.week_start
+      and not exists (select from unnest(p_account.limits) f where f.counter_id = c.counter_id)
+  );
+end;
+$$;
+
+comment on function tollgate.other_limits(tollgate.account) is
+  'Counts of restrictions that do not concern the account''s tags, which stay as they are. All others are dropped: they would miss what is consumed while their restriction is of another plan, or not in force.';
 
 create function tollgate.quota_period_at(
   p_quota public.plan_quotas,
@@ -613,22 +599,29 @@ set search_path = ''
 as $$
 declare
   a tollgate.account := p_account;
+  l tollgate.limit_state;
   g tollgate.grant_state;
+  v_counted integer := 0;
 begin
-  a.quota_held := 0;
-  a.grants_left := 0;
-  a.scoped_grants_left := 0;
-  a.tokens_held := 0;
-  a.due_grants := '{}';
-  a := tollgate.count_limits(a);
-  a.quota_is_open := (a.plan_quota).id is not null
-    and tollgate.quota_is_open(a.payment_status, a.quota_open_until, a.at);
+  for i in 1 .. cardinality(a.limits) loop
+    l := a.limits[i];
+    if l.ends_at is not null then
+      v_counted := v_counted + 1;
+      continue when a.at < l.ends_at;
+    end if;
+    a.limits[i] := tollgate.counted_anew(a, l);
+  end loop;
+  if v_counted < cardinality((a.usage).limits) then
+    a.other_limits := tollgate.other_limits(a);
+  end if;
   if (a.plan_quota).id is not null then
-    a.quota_is_new := (a.quota).period_end is null or a.at >= (a.quota).period_end;
+    a.quota_is_open := tollgate.quota_is_open(a.payment_status, a.quota_open_until, a.at);
+    a.quota_is_new := coalesce(a.at >= (a.quota).period_end, true);
     a.quota := tollgate.quota_at(a);
     a.quota_amount := case when (a.quota).is_fixed then (a.quota).token_amount else (a.plan_quota).token_amount end;
   end if;
-  if tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone) or tollgate.rollovers_are_due(a) then
+  -- In another zone recurring grants are due at other instants.
+  if (a.usage).due_at <= a.at or (a.usage).time_zone not in ('', a.time_zone) or tollgate.rollovers_are_due(a) then
     a := tollgate.add_due_grants(a);
   end if;
   if cardinality(a.holds) > 0 then
@@ -641,9 +634,7 @@ begin
   foreach g in array a.grants loop
     if g.effective_at <= a.at then
       a.grants_left := a.grants_left + g.tokens_left;
-      if g.tag_ids is not null then
-        a.scoped_grants_left := a.scoped_grants_left + g.tokens_left;
-      end if;
+      a.has_scoped_grants := a.has_scoped_grants or g.tag_ids is not null;
     end if;
   end loop;
   return a;
@@ -652,6 +643,48 @@ $$;
 
 comment on function tollgate.add_up(tollgate.account) is
   'An account that was read, completed: windows, period, due grants, holds, and what is left.';
+
+create function tollgate.account_of(
+  p_project public.projects,
+  p_user public.tracked_users,
+  p_usage public.user_usage,
+  p_at timestamptz,
+  p_up_to_transfer bigint default null
+)
+returns tollgate.account
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  e public.tracked_users := p_user;
+  l public.plans;
+  q public.plan_quotas;
+begin
+  if e.next_plan_at <= p_at then
+    e.plan_id := e.next_plan_id;
+    e.plan_since := e.next_plan_at;
+    e.next_plan_id := null;
+    e.next_plan_at := null;
+  end if;
+  select * into l from public.plans f where f.id = e.plan_id;
+  if l.plan_type = 'subscription' then
+    select * into q from public.plan_quotas f where f.plan_id = e.plan_id;
+  end if;
+  return row(
+    e.id, e.external_id, p_project.id, p_project.tamper_evident, true, e.created_at, e.billing_anchor,
+    e.payment_status, e.quota_open_until, e.quota_open_since, coalesce(e.time_zone, p_project.time_zone),
+    p_project.week_start, e.plan_id, e.plan_since, e.next_plan_id, e.next_plan_at, l.name, l.plan_type, q, null,
+    p_at, p_up_to_transfer, p_usage, '{}', '{}', null, false, false, 0, 0, '{}', null, false, 0, '{}', null, 0
+  )::tollgate.account;
+end;
+$$;
+
+comment on function tollgate.account_of(
+  public.projects, public.tracked_users, public.user_usage, timestamptz, bigint
+) is
+  'The account of a user, as far as it does not depend on what the user did: from next_plan_at on that is the next plan''s.';
 
 create function tollgate.account_at(
   p_project_id uuid,
@@ -669,68 +702,64 @@ set search_path = ''
 as $$
 declare
   a tollgate.account;
+  p public.projects;
+  e public.tracked_users;
+  u public.user_usage;
 begin
-  select
-    p_user_id, p_external_id, p_project_id, p.tamper_evident, e.id is not null, coalesce(e.created_at, p_at),
-    coalesce(e.billing_anchor, p_at), coalesce(e.payment_status, 'active'), e.quota_open_until,
-    coalesce(e.quota_open_since, '-infinity'), coalesce(e.time_zone, p.time_zone),
-    p.week_start,
-    l.id,
-    case when e.next_plan_at <= n.at then e.next_plan_at else coalesce(e.plan_since, '-infinity') end,
-    case when e.next_plan_at > n.at then e.next_plan_id end,
-    case when e.next_plan_at > n.at then e.next_plan_at end,
-    l.name, l.plan_type, q, null, n.at, null, s,
-    tollgate.limits_of(l.id, p_tag_ids, n.at), null,
-    (
-      select c from public.user_quota_usage c
-      where c.user_id = p_user_id and c.quota_id = q.id
-      order by c.period_start desc
+  -- One row a statement, which costs less than a join; all see one snapshot, since the function is stable.
+  select * into p from public.projects f where f.id = p_project_id;
+  select * into e from public.tracked_users f where f.id = p_user_id;
+  if found then
+    select * into u from public.user_usage f where f.user_id = p_user_id;
+    a := tollgate.account_of(p, e, u, greatest(p_at, u.last_transfer_at));
+  else
+    if p.default_plan_id is null then
+      return null;
+    end if;
+    e.id := p_user_id;
+    e.external_id := p_external_id;
+    e.plan_id := p.default_plan_id;
+    e.plan_since := '-infinity';
+    e.payment_status := 'active';
+    e.quota_open_since := '-infinity';
+    e.billing_anchor := p_at;
+    e.created_at := p_at;
+    u := row(p_user_id, '', 'monday', 'infinity', 0, '-infinity', null, '{}')::public.user_usage;
+    a := tollgate.account_of(p, e, u, p_at);
+    a.exists_already := false;
+  end if;
+  a.limits := tollgate.limits_of(a, p_tag_ids);
+  if (a.plan_quota).id is not null then
+    a.quota := (
+      select f from public.user_quota_usage f
+      where f.user_id = p_user_id and f.quota_id = (a.plan_quota).id
+      order by f.period_start desc
       limit 1
-    ),
-    false, false, 0, 0,
-    array(
-      select row(
-        f.id, f.token_amount - f.tokens_used, f.grant_type, f.priority, f.effective_at, f.expires_at, f.tag_ids,
-        f.created_at
-      )::tollgate.grant_state
-      from (
-        -- In the order of its index, which the planner then prefers, however small the table.
-        select * from public.user_token_grants g
-        where g.user_id = p_user_id
-          and not g.is_spent
-          and coalesce(g.voided_at, g.expires_at, 'infinity') > n.at
-        order by coalesce(g.voided_at, g.expires_at, 'infinity'), g.created_at, g.id
-      ) f
-      order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
-    ),
-    null, 0, 0,
-    array(
-      select h from public.token_holds h
-      where h.user_id = p_user_id
-        and h.ended_by is null
-        and h.expires_at > n.at
-      order by h.expires_at
-    ),
-    p_but_hold, 0
-  into a
-  from public.projects p
-  left join public.tracked_users e on e.id = p_user_id
-  left join public.user_usage s on s.user_id = p_user_id
-  cross join lateral (select greatest(p_at, s.last_transfer_at) as at) n
-  -- A lookup by key for ever: joined, the planner may prefer to scan all plans while they are few.
-  cross join lateral (
-    select * from public.plans f
-    where f.id = case when e.next_plan_at <= n.at then e.next_plan_id else coalesce(e.plan_id, p.default_plan_id) end
-    limit 1
-  ) l
-  left join public.plan_quotas q on q.plan_id = l.id and l.plan_type = 'subscription'
-  where p.id = p_project_id;
-  if not found then
-    return null;
+    );
   end if;
-  if not a.exists_already then
-    a.usage := row(a.user_id, '', 'monday', 'infinity', 0, '-infinity', null, '{}')::public.user_usage;
-  end if;
+  a.grants := array(
+    select row(
+      f.id, f.token_amount - f.tokens_used, f.grant_type, f.priority, f.effective_at, f.expires_at, f.tag_ids,
+      f.created_at
+    )::tollgate.grant_state
+    from (
+      -- In the order of its index, which the planner then prefers, however small the table.
+      select * from public.user_token_grants g
+      where g.user_id = p_user_id
+        and not g.is_spent
+        and coalesce(g.voided_at, g.expires_at, 'infinity') > a.at
+      order by coalesce(g.voided_at, g.expires_at, 'infinity'), g.created_at, g.id
+    ) f
+    order by f.priority, coalesce(f.expires_at, 'infinity'), f.created_at, f.effective_at, f.id
+  );
+  a.holds := array(
+    select h from public.token_holds h
+    where h.user_id = p_user_id
+      and h.ended_by is null
+      and h.expires_at > a.at
+    order by h.expires_at
+  );
+  a.but_hold := p_but_hold;
   return tollgate.add_up(a);
 end;
 $$;
@@ -789,11 +818,12 @@ comment on function tollgate.limit_json(tollgate.limit_state) is 'A restriction 
 revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.quarter_of(timestamptz),
-tollgate.limits_of(uuid, uuid[], timestamptz),
+tollgate.limits_of(tollgate.account, uuid[]),
 tollgate.limit_window_at(tollgate.limit_state, text, public.weekday, timestamptz),
 tollgate.count_buckets(uuid, uuid[], timestamptz, timestamptz),
 tollgate.count_transfers(uuid, uuid[], timestamptz, bigint),
-tollgate.count_limits(tollgate.account),
+tollgate.counted_anew(tollgate.account, tollgate.limit_state),
+tollgate.other_limits(tollgate.account),
 tollgate.quota_period_at(public.plan_quotas, timestamptz, text, public.weekday, timestamptz),
 tollgate.quota_at(tollgate.account),
 tollgate.due_occurrences(tollgate.account),
@@ -805,6 +835,7 @@ tollgate.counts_in(tollgate.limit_state, uuid, timestamptz),
 tollgate.hold_aside(tollgate.account),
 tollgate.quota_left(boolean, bigint, bigint, bigint),
 tollgate.add_up(tollgate.account),
+tollgate.account_of(public.projects, public.tracked_users, public.user_usage, timestamptz, bigint),
 tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint),
 tollgate.limit_resets_at(tollgate.limit_state),
 tollgate.limit_json(tollgate.limit_state)

@@ -81,9 +81,9 @@ declare
   v_left bigint := p_account.grants_left;
   g tollgate.grant_state;
 begin
-  if p_account.scoped_grants_left > 0 then
+  if p_account.has_scoped_grants then
     foreach g in array p_account.grants loop
-      if g.effective_at <= p_account.at and g.tag_ids is not null and coalesce(p_tag_id = any(g.tag_ids), false) is false then
+      if g.effective_at <= p_account.at and (g.tag_ids is null or p_tag_id = any(g.tag_ids)) is not true then
         v_left := v_left - g.tokens_left;
       end if;
     end loop;
@@ -166,6 +166,79 @@ $$;
 
 comment on function tollgate.tags_of(tollgate.limit_state) is 'The names of the tags that a restriction limits; null for all.';
 
+create function tollgate.refusal(
+  p_account tollgate.account,
+  p_decision tollgate.decision,
+  p_requested text,
+  p_tag_id uuid,
+  p_grants_left bigint
+)
+returns tollgate.decision
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  d tollgate.decision := p_decision;
+  l constant tollgate.limit_state := d.nearest_limit;
+  v_left bigint;
+  v_or_wait text;
+begin
+  if d.reason is not null then
+    v_left := greatest(0, l.max_tokens - l.tokens_used - l.tokens_held);
+    d.shortfall := d.tokens - v_left;
+    if l.max_tokens = 0 then
+      d.message := format('The plan does not allow %s', coalesce(tollgate.tags_of(l), 'any tokens to be used'));
+    else
+      d.message := format(
+        'Limit reached: %s tokens requested, %s of %s per %s left%s',
+        p_requested, v_left, l.max_tokens, regexp_replace(l.config ->> 'duration', '^1 ', ''),
+        ' for ' || tollgate.tags_of(l)
+      );
+    end if;
+    if d.retry_at = 'infinity' then
+      d.retry_at := null;
+      d.hint := case
+        when l.max_tokens = 0 then 'Move the user to another plan, or raise the restriction.'
+        else format('Ask for at most %s tokens a call, or raise the restriction.', l.max_tokens)
+      end;
+    else
+      d.hint := 'Call again at retry_at, or raise the restriction.';
+    end if;
+    return d;
+  end if;
+
+  d.shortfall := d.from_grants - p_grants_left;
+  d.retry_at := tollgate.tokens_return_at(p_account, d.tokens, p_tag_id);
+  v_or_wait := case when d.retry_at is not null then ', or call again at retry_at' end;
+  if (p_account.plan_quota).id is not null and not p_account.quota_is_open
+    and d.tokens <= p_grants_left + tollgate.quota_left(
+      true, p_account.quota_amount, (p_account.quota).tokens_used, p_account.quota_held
+    ) then
+    d.reason := 'payment_inactive';
+    d.message := format(
+      'Not enough tokens: %s requested, and base quota is closed while payment is %s', p_requested, p_account.payment_status
+    );
+    d.hint := format(
+      'Set payment_status to active once the user has paid, or grant what is lacking (%s)%s.', d.shortfall, v_or_wait
+    );
+  else
+    d.reason := 'insufficient_tokens';
+    d.message := format(
+      'Not enough tokens: %s requested, %s left', p_requested, p_account.quota_left + p_grants_left
+    );
+    d.hint := format('Grant what is lacking (%s)%s.', d.shortfall, v_or_wait);
+  end if;
+  return d;
+end;
+$$;
+
+comment on function tollgate.refusal(
+  tollgate.account, tollgate.decision, text, uuid, bigint
+) is
+  'A decision against a request, with what is said of it: of a restriction, where one is the reason, else of tokens that are lacking.';
+
 create function tollgate.decide(
   p_account tollgate.account, p_tokens bigint, p_mode public.consume_mode, p_tag_id uuid
 )
@@ -181,13 +254,10 @@ declare
   v_left bigint;
   v_least_left bigint;
   v_frees_at timestamptz;
-  v_or_wait text;
-  v_requested text := p_tokens;
   v_grants_left constant bigint := tollgate.grants_left_for(p_account, p_tag_id);
 begin
   d.tokens := p_tokens;
   if p_mode = 'up_to' then
-    v_requested := 'up to ' || p_tokens;
     d.tokens := least(d.tokens, p_account.quota_left + v_grants_left);
     foreach l in array p_account.limits loop
       if l.tag_ids is null or p_tag_id = any(l.tag_ids) then
@@ -199,7 +269,7 @@ begin
 
   -- One restriction decides: of those exceeded the last to let this call through, else the nearest.
   foreach l in array p_account.limits loop
-    continue when coalesce(p_tag_id <> all(l.tag_ids), l.tag_ids is not null);
+    continue when (l.tag_ids is null or p_tag_id = any(l.tag_ids)) is not true;
     v_left := l.max_tokens - l.tokens_used - l.tokens_held;
     if v_left < d.tokens then
       v_frees_at := tollgate.limit_frees_at(p_account, l, d.tokens);
@@ -217,47 +287,10 @@ begin
 
   d.from_quota := least(d.tokens, p_account.quota_left);
   d.from_grants := d.tokens - d.from_quota;
-  if d.reason is not null then
-    l := d.nearest_limit;
-    d.shortfall := d.tokens - greatest(0, v_least_left);
-    if l.max_tokens = 0 then
-      d.message := format('The plan does not allow %s', coalesce(tollgate.tags_of(l), 'any tokens to be used'));
-    else
-      d.message := format(
-        'Limit reached: %s tokens requested, %s of %s per %s left%s',
-        v_requested, greatest(0, v_least_left), l.max_tokens,
-        regexp_replace(l.config ->> 'duration', '^1 ', ''), ' for ' || tollgate.tags_of(l)
-      );
-    end if;
-    if d.retry_at = 'infinity' then
-      d.retry_at := null;
-      d.hint := case
-        when l.max_tokens = 0 then 'Move the user to another plan, or raise the restriction.'
-        else format('Ask for at most %s tokens a call, or raise the restriction.', l.max_tokens)
-      end;
-    else
-      d.hint := 'Call again at retry_at, or raise the restriction.';
-    end if;
-  elsif d.from_grants > v_grants_left then
-    d.shortfall := d.from_grants - v_grants_left;
-    d.retry_at := tollgate.tokens_return_at(p_account, d.tokens, p_tag_id);
-    v_or_wait := case when d.retry_at is not null then ', or call again at retry_at' end;
-    if (p_account.plan_quota).id is not null and not p_account.quota_is_open
-      and d.tokens <= greatest(0, p_account.quota_amount - (p_account.quota).tokens_used - p_account.quota_held) + v_grants_left then
-      d.reason := 'payment_inactive';
-      d.message := format(
-        'Not enough tokens: %s requested, and base quota is closed while payment is %s', v_requested, p_account.payment_status
-      );
-      d.hint := format(
-        'Set payment_status to active once the user has paid, or grant what is lacking (%s)%s.', d.shortfall, v_or_wait
-      );
-    else
-      d.reason := 'insufficient_tokens';
-      d.message := format(
-        'Not enough tokens: %s requested, %s left', v_requested, p_account.quota_left + v_grants_left
-      );
-      d.hint := format('Grant what is lacking (%s)%s.', d.shortfall, v_or_wait);
-    end if;
+  if d.reason is not null or d.from_grants > v_grants_left then
+    return tollgate.refusal(
+      p_account, d, case p_mode when 'up_to' then 'up to ' else '' end || p_tokens, p_tag_id, v_grants_left
+    );
   end if;
   return d;
 end;
@@ -286,7 +319,8 @@ begin
   end if;
   foreach g in array p_account.grants loop
     exit when v_needed = 0;
-    continue when g.effective_at > p_account.at or coalesce(p_tag_id <> all(g.tag_ids), g.tag_ids is not null);
+    continue when g.effective_at > p_account.at
+      or (g.tag_ids is null or p_tag_id = any(g.tag_ids)) is not true;
     v_taken := least(v_needed, g.tokens_left);
     if v_taken > 0 then
       v_sources := v_sources || row(g.id, v_taken, g.tokens_left - v_taken)::public.token_source;
@@ -306,6 +340,7 @@ tollgate.limit_frees_at(tollgate.account, tollgate.limit_state, bigint),
 tollgate.grants_left_for(tollgate.account, uuid),
 tollgate.tokens_return_at(tollgate.account, bigint, uuid),
 tollgate.tags_of(tollgate.limit_state),
+tollgate.refusal(tollgate.account, tollgate.decision, text, uuid, bigint),
 tollgate.decide(tollgate.account, bigint, public.consume_mode, uuid),
 tollgate.split(tollgate.account, tollgate.decision, uuid)
 to tollgate_kernel;

@@ -61,9 +61,6 @@ declare
   l tollgate.limit_state;
   s public.token_source;
 begin
-  a.usage.last_transfer_number := (a.usage).last_transfer_number + 1;
-  a.usage.last_transfer_at := a.at;
-
   foreach s in array p_sources loop
     if v_is_hold then
       v_held := v_held + s.tokens;
@@ -73,9 +70,6 @@ begin
         if a.grants[i].id = s.grant_id then
           a.grants[i].tokens_left := a.grants[i].tokens_left - s.tokens;
           a.grants_left := a.grants_left - s.tokens;
-          if a.grants[i].tag_ids is not null then
-            a.scoped_grants_left := a.scoped_grants_left - s.tokens;
-          end if;
           exit;
         end if;
       end loop;
@@ -100,12 +94,10 @@ begin
     end if;
     v_counts := v_counts || row(l.counter_id, l.starts_at, l.ends_at, l.tokens_used)::public.limit_usage;
   end loop;
-  a.usage.limits := v_counts;
-  if a.is_tamper_evident <> ((a.usage).last_hash is not null) then
-    a.usage.last_hash := case when a.is_tamper_evident then '' end;
-  end if;
-  a.usage.time_zone := a.time_zone;
-  a.usage.week_start := a.week_start;
+  a.usage := row(
+    a.user_id, a.time_zone, a.week_start, (a.usage).due_at, (a.usage).last_transfer_number + 1, a.at,
+    case when a.is_tamper_evident then coalesce((a.usage).last_hash, '') end, v_counts
+  )::public.user_usage;
 
   t.user_id := a.user_id;
   t.transfer_number := (a.usage).last_transfer_number;
@@ -434,6 +426,24 @@ $$;
 comment on function tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[], uuid) is
   'Transfers that are about to be written, those of one user with their hashes.';
 
+create function tollgate.refuse_ended_grant()
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = ''
+as $$
+begin
+  raise exception using
+    errcode = 'serialization_failure',
+    message = 'A grant was ended by hand while this call drew on it',
+    hint = 'Call again; nothing was written.';
+end;
+$$;
+
+comment on function tollgate.refuse_ended_grant() is
+  'Refuses to draw on a grant that has been ended since it was read: editing its end by hand does not wait for calls.';
+
 create function tollgate.record(
   p_transfers public.token_transfers[],
   p_draws public.user_token_grants_consume[],
@@ -475,10 +485,7 @@ begin
       where f.user_id = d.user_id and f.id = d.user_token_grants_id
         and (not p_only_grants_in_force or coalesce(f.voided_at, f.expires_at, 'infinity') > d.created_at);
       if not found then
-        raise exception using
-          errcode = 'serialization_failure',
-          message = 'A grant was ended by hand while this call drew on it',
-          hint = 'Call again; nothing was written.';
+        perform tollgate.refuse_ended_grant();
       end if;
     end loop;
     insert into public.user_token_grants_consume select * from unnest(p_draws);
@@ -537,6 +544,7 @@ tollgate.current_api_key_id(),
 tollgate.count_in_bucket(public.token_transfers),
 tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea),
 tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[], uuid),
+tollgate.refuse_ended_grant(),
 tollgate.record(
   public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
   public.user_quota_usage[], boolean

@@ -63,19 +63,17 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if p_external_user_id is null or char_length(p_external_user_id) not between 1 and 255 then
-    return 'The external user id must have 1 to 255 characters';
-  elsif p_tokens is null or p_tokens not between p_minimum and 1000000000000000 then
-    return format('The number of tokens must be a whole number from %s to 1000000000000000', p_minimum);
-  elsif p_metadata is not null and jsonb_typeof(p_metadata) <> 'object' then
-    return 'metadata must be a JSON object';
-  elsif p_metadata is not null and octet_length(p_metadata::text) > 32768 then
+  return case
+    when p_external_user_id is null or char_length(p_external_user_id) not between 1 and 255
+      then 'The external user id must have 1 to 255 characters'
+    when p_tokens is null or p_tokens not between p_minimum and 1000000000000000
+      then format('The number of tokens must be a whole number from %s to 1000000000000000', p_minimum)
+    when jsonb_typeof(p_metadata) <> 'object' then 'metadata must be a JSON object'
     -- The API allows 16 KiB without the spaces that Postgres writes between members.
-    return 'metadata must not be longer than 32768 bytes';
-  elsif char_length(p_request_id) not between 1 and 255 or p_request_id ~ '[^\x20-\x7e]' then
-    return 'The request id must have 1 to 255 printable ASCII characters';
-  end if;
-  return null;
+    when octet_length(p_metadata::text) > 32768 then 'metadata must not be longer than 32768 bytes'
+    when char_length(p_request_id) not between 1 and 255 or p_request_id ~ '[^\x20-\x7e]'
+      then 'The request id must have 1 to 255 printable ASCII characters'
+  end;
 end;
 $$;
 
@@ -317,7 +315,7 @@ declare
     p_project_id, p_user_id, p_external_id, p_tag_ids, p_at, p_but_hold
   );
 begin
-  if tollgate.recurring_grants_are_due(a.usage, a.at, a.time_zone) or tollgate.rollovers_are_due(a) then
+  if a.due_grants is not null then
     -- With all holds, since each transfer shows what was left after it.
     perform tollgate.book_due_grants(case
       when p_but_hold is null then a
@@ -349,7 +347,7 @@ begin
   if p_read_only then
     a := tollgate.account_at(p_project_id, p_user_id, p_external_user_id, array[p_tag_id], v_at);
     -- Transfers of due grants would come first.
-    a.usage.last_transfer_number := (a.usage).last_transfer_number + cardinality(a.due_grants);
+    a.usage.last_transfer_number := (a.usage).last_transfer_number + coalesce(cardinality(a.due_grants), 0);
   else
     a := tollgate.open_account(p_project_id, p_user_id, p_external_user_id, array[p_tag_id], v_at, p_but_hold);
   end if;
@@ -393,24 +391,36 @@ declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
   v_exists boolean;
   v_request tollgate.request;
+  v_receipt public.receipt;
   v_attempt tollgate.attempt;
   t public.token_transfers;
 begin
-  perform tollgate.require_consumer(v_user_id);
-  perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
+  if not tollgate.is_trusted() then
+    perform tollgate.require_consumer(v_user_id);
+  end if;
+  if tollgate.problem_of(p_external_user_id, p_tokens, p_metadata, p_request_id) is not null then
+    perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
+  end if;
   if not p_check_only then
     v_exists := tollgate.lock_user(v_user_id);
   end if;
 
-  v_request.tokens := p_tokens;
-  v_request.mode := p_mode;
-  v_request.tag_id := p_tag_id;
-  v_request.metadata := p_metadata;
-  v_request.request_id := p_request_id;
-  v_request.request_hash := tollgate.consume_hash(v_request);
+  v_request := row(
+    null, v_user_id, p_external_user_id, p_tokens, p_mode, p_tag_id, p_metadata, p_request_id, null, null
+  );
+  if p_request_id is not null then
+    v_request.request_hash := tollgate.consume_hash(v_request);
+  end if;
   t := tollgate.find_replay(v_user_id, p_request_id, v_request.request_hash);
   if t.user_id is not null then
     return tollgate.receipt_of(t, p_external_user_id, p_tokens, tollgate.sources_of(t), true);
+  end if;
+
+  if v_exists and p_mode = 'all_or_nothing' then
+    v_receipt := tollgate.consume_plainly(p_project_id, v_request, p_at);
+    if v_receipt.success then
+      return v_receipt;
+    end if;
   end if;
 
   v_attempt := tollgate.attempt(

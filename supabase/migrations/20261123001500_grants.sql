@@ -496,24 +496,6 @@ comment on function tollgate.void_grant(uuid, text, uuid, jsonb, text, timestamp
 
 -- Recurring grants.
 
-create function tollgate.recurring_grants_are_due(p_usage public.user_usage, p_at timestamptz, p_time_zone text)
-returns boolean
-language plpgsql
-immutable
-security invoker
-set search_path = ''
-as $$
-begin
-  -- In another zone they are due at other instants.
-  return coalesce(
-    p_usage.due_at <= p_at or p_usage.time_zone not in ('', p_time_zone), false
-  );
-end;
-$$;
-
-comment on function tollgate.recurring_grants_are_due(public.user_usage, timestamptz, text) is
-  'Whether an occurrence may be due that is not written down.';
-
 create function tollgate.next_occurrence(p_user_id uuid, p_time_zone text)
 returns timestamptz
 language plpgsql
@@ -827,7 +809,6 @@ tollgate.check_grant_terms(uuid, bigint, public.grant_type, integer, uuid[], jso
 tollgate.grant_hash(public.user_token_grants),
 tollgate.tag_ids(uuid, text[]),
 tollgate.tag_names(uuid[]),
-tollgate.recurring_grants_are_due(public.user_usage, timestamptz, text),
 tollgate.next_occurrence(uuid, text),
 tollgate.book_due_grants(tollgate.account),
 tollgate.recurring_receipt_of(public.recurring_grants, text, boolean)

@@ -37,39 +37,18 @@ begin
     ),
     '{}'
   ));
-  if e.next_plan_at <= p_at then
-    e.plan_id := e.next_plan_id;
-    e.plan_since := e.next_plan_at;
-    e.next_plan_id := null;
-    e.next_plan_at := null;
-  end if;
   select * into strict p from public.projects f where f.id = e.project_id;
 
-  a.user_id := e.id;
-  a.external_id := e.external_id;
-  a.project_id := e.project_id;
-  a.exists_already := true;
-  a.existing_since := e.created_at;
-  a.billing_anchor := e.billing_anchor;
-  a.payment_status := e.payment_status;
-  a.quota_open_until := e.quota_open_until;
-  a.quota_open_since := e.quota_open_since;
-  a.time_zone := coalesce(e.time_zone, p.time_zone);
-  a.week_start := p.week_start;
-  a.plan_id := e.plan_id;
-  a.plan_since := e.plan_since;
-  a.next_plan_id := e.next_plan_id;
-  a.next_plan_at := e.next_plan_at;
-  select f.name, f.plan_type into a.plan_name, a.plan_type from public.plans f where f.id = e.plan_id;
-  a.plan_quota := tollgate.plan_quota_of(e.plan_id);
-  a.at := p_at;
-  a.up_to_transfer := v_last;
-  -- Without counts, and with recurring grants to look for.
-  a.usage := row(p_user_id, '', 'monday', '-infinity', v_last, coalesce(v_last_at, '-infinity'), null, '{}')::public.user_usage;
+  a := tollgate.account_of(
+    p,
+    e,
+    -- Without counts, and with recurring grants to look for.
+    row(p_user_id, '', 'monday', '-infinity', v_last, coalesce(v_last_at, '-infinity'), null, '{}')::public.user_usage,
+    p_at,
+    v_last
+  );
   a.limits := tollgate.limits_of(
-    e.plan_id,
-    array(select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id = e.plan_id),
-    p_at
+    a, array(select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id = a.plan_id)
   );
   a.quota := (
     select q from public.user_quota_usage q

@@ -19,12 +19,17 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  r constant public.receipt := tollgate.consume(
+    p_project_id, p_external_user_id, p_tokens_consumed, p_tag_id, p_metadata, null
+  );
 begin
-  return query
-    select r.success, r.tokens_consumed::integer, r.base_quota_used::integer, r.grants_used::integer, r.message
-    from tollgate.consume(
-      p_project_id, p_external_user_id, p_tokens_consumed, p_tag_id, p_metadata, null
-    ) r;
+  success := r.success;
+  tokens_consumed := r.tokens_consumed;
+  base_quota_used := r.base_quota_used;
+  grants_used := r.grants_used;
+  message := r.message;
+  return next;
 end;
 $$;
 
