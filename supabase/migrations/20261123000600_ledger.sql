@@ -674,5 +674,6 @@ grant insert on public.token_transfers, public.user_token_grants_consume, public
 to tollgate_kernel;
 grant update (ended_by, expires_at) on public.token_holds to tollgate_kernel;
 grant insert, update (tokens_used, is_spent, voided_at) on public.user_token_grants to tollgate_kernel;
+grant delete on public.user_quota_usage to tollgate_kernel;
 grant insert, update on public.user_quota_usage, public.user_usage, public.user_usage_buckets, public.recurring_grants
 to tollgate_kernel;

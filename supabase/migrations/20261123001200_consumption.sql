@@ -410,10 +410,10 @@ begin
   );
   if p_request_id is not null then
     v_request.request_hash := tollgate.consume_hash(v_request);
-  end if;
-  t := tollgate.find_replay(v_user_id, p_request_id, v_request.request_hash);
-  if t.user_id is not null then
-    return tollgate.receipt_of(t, p_external_user_id, p_tokens, tollgate.sources_of(t), true);
+    t := tollgate.find_replay(v_user_id, p_request_id, v_request.request_hash);
+    if t.user_id is not null then
+      return tollgate.receipt_of(t, p_external_user_id, p_tokens, tollgate.sources_of(t), true);
+    end if;
   end if;
 
   if v_exists and p_mode = 'all_or_nothing' then

@@ -2,7 +2,7 @@
 -- no window or quota period has ended since the user's last transfer, no grant is for some tags only or
 -- for later, and there is enough. ..._consumption does the same by way of an account in memory, at
 -- about twice the cost; it decides all that is not plain, every denial included, and every check. So a
--- rule of consumption is changed in both: consumptions_are_answered_as_checks_are.test.ts holds one against the other.
+-- rule of consumption is changed in both: tests/consistency/single_calls_and_batches_of_one_agree.test.ts holds them against each other.
 
 create function tollgate.consume_plainly(p_project_id uuid, p_request tollgate.request, p_at timestamptz)
 returns public.receipt

@@ -190,6 +190,8 @@ begin
       when v_row.is_fixed is not false then v_old.period_start else v_row.period_start
     end);
   end if;
+  -- Nothing is used of a period that begins at this instant.
+  delete from public.user_quota_usage q where q.user_id = p_new.id and q.period_start = p_at;
   -- That of the new plan too, where it was left for the next one before: else a user who comes back would
   -- be in two periods at once.
   update public.user_quota_usage q set period_end = p_at, cut_from = q.period_end

@@ -80,6 +80,7 @@ test("what is one of a few is an enum: Studio shows a list", async () => {
     "token_transfers.transaction_type",
     "tracked_users.payment_status",
     "user_token_grants.grant_type",
+    "user_usage.week_start",
   ]);
 });
 

@@ -510,3 +510,13 @@ test("changes at one instant, or by a clock that runs late, are booked one after
   expect(await user.balance(april(16, "00:00:01"))).toMatchObject({ quota_left: 400 });
   expect(await sql`select * from verify_ledger()`).toEqual([]);
 });
+
+test("a plan may be changed at the very instant at which its period is begun", async () => {
+  const user = await userOf([{ ...daily, rollover: { maxTokens: 100, periods: 1 } }, large]);
+
+  // What rolls over is written down first, which begins the period.
+  const receipt = await change(user, "keep", april(2));
+
+  expect(receipt).toMatchObject({ quota_left: 3000 });
+  expect(await change(user, "keep", april(2, "00:00:01"), 0)).toMatchObject({ quota_left: 100 });
+});

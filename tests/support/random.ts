@@ -7,7 +7,12 @@ export const seed = Number(
 
 /** Pseudo-random numbers that are the same for the same seed (mulberry32). */
 export class Random {
-  #state = seed;
+  #state: number;
+
+  /** Another stream of numbers for each number it is given. */
+  constructor(stream = 0) {
+    this.#state = (seed + Math.imul(stream, 0x9e3779b9)) | 0;
+  }
 
   /** 0 <= number < 1. */
   number(): number {
