@@ -127,6 +127,32 @@ const calls = {
     }')`,
 };
 
+test("a consumption stays within its bounds, whatever the history, and scans no table of users", async () => {
+  const costs: { pages: number; bytes: number }[] = [];
+  const consume =
+    `select * from consume_tokens_v2('${veteran.project.id}', '${veteran.externalId}', 1,
+    (select id from tags))`;
+  for (let call = 0; call < 12; call++) {
+    const [row] = await connection.unsafe<{ "QUERY PLAN": { Plan: Record<string, number> }[] }[]>(
+      `explain (analyze, buffers, wal, format json) ${consume}`,
+    );
+    const plan = row!["QUERY PLAN"][0]!.Plan;
+    costs.push({
+      pages: plan["Shared Hit Blocks"]! + plan["Shared Read Blocks"]!,
+      bytes: plan["WAL Bytes"]!,
+    });
+  }
+  const scanned = await connection.begin(async (tx) => {
+    await tx.unsafe(consume);
+    return tx`select relname from pg_stat_xact_user_tables
+      where seq_scan > 0 and (relname like 'user\\_%' or relname like 'token\\_%' or relname = 'tracked_users')`;
+  });
+
+  expect(Math.min(...costs.map(({ pages }) => pages))).toBeLessThanOrEqual(50);
+  expect(Math.min(...costs.map(({ bytes }) => bytes))).toBeLessThanOrEqual(1000);
+  expect(scanned).toEqual([]);
+});
+
 describe.each(Object.entries(calls))("%s", (_, call) => {
   test(`touches as many buffers after ${TRANSFERS} transfers as after few`, async () => {
     const few = await buffers(call(fresh));
