@@ -1,13 +1,49 @@
 -- The audit of the running state against the append-only rows. Empty, always.
 
-create function public.verify_ledger()
+create function public.verify_ledger(p_project_id uuid default null)
 returns table (disagreement text, user_id uuid, row_key text, expected text, found text)
-language sql
+language plpgsql
 stable
 security invoker
 set search_path = ''
+-- Planned for the project, or for all.
+set plan_cache_mode = force_custom_plan
 as $$
+#variable_conflict use_column
+begin
+  return query
   with
+  -- The rows of the project, or all. Not materialized: each query reads by its own index.
+  users as not materialized (
+    select * from public.tracked_users u where p_project_id is null or u.project_id = p_project_id
+  ),
+  transfers as not materialized (
+    select * from public.token_transfers f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
+  grants as not materialized (
+    select * from public.user_token_grants f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
+  draws as not materialized (
+    select * from public.user_token_grants_consume f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
+  holds as not materialized (
+    select * from public.token_holds f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
+  quota_usages as not materialized (
+    select * from public.user_quota_usage f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
+  usages as not materialized (
+    select * from public.user_usage f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
+  buckets as not materialized (
+    select * from public.user_usage_buckets f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
+  used_tags as not materialized (
+    select * from public.user_tags f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
+  recurring as not materialized (
+    select * from public.recurring_grants f where p_project_id is null or f.user_id in (select u.id from users u)
+  ),
   -- What consumptions, refunds and holds come to in each quarter of an hour, as user_usage_buckets has it.
   counted as (
     select
@@ -15,7 +51,7 @@ as $$
       coalesce(t.tag_id, '00000000-0000-0000-0000-000000000000') as tag_id,
       coalesce(
         case when t.transaction_type <> 'refund' then t.api_key_id else (
-          select o.api_key_id from public.token_transfers o
+          select o.api_key_id from transfers o
           where o.user_id = t.user_id and o.transfer_number = t.refers_to
         ) end,
         '00000000-0000-0000-0000-000000000000'
@@ -24,26 +60,26 @@ as $$
       sum(- t.amount) as tokens_used,
       sum(t.base_quota_used) as base_quota_used,
       sum(t.grants_used) as grants_used
-    from public.token_transfers t
+    from transfers t
     where t.transaction_type in ('consumption', 'refund', 'hold')
     group by 1, 2, 3, 4
   ),
   -- The counts that users keep of restrictions. Those of a restriction that is gone are dropped when next written.
   counts as (
     select u.user_id, u.time_zone, u.week_start, u.last_transfer_at, r.tag_ids, r.duration, r.is_rolling, c.*
-    from public.user_usage u
+    from usages u
     cross join lateral unnest(u.limits) c
     join public.plan_restrictions r on r.counter_id = c.counter_id
   ),
   grant_sources as (
     select h.user_id, h.transfer_number, h.ended_by, h.expires_at, s.grant_id, s.tokens
-    from public.token_holds h
+    from holds h
     cross join lateral unnest(h.sources) s
     where s.grant_id is not null
   ),
   voids as (
     select t.user_id, t.user_token_grants_id as grant_id, t.transfer_number, t.created_at, - t.amount as tokens
-    from public.token_transfers t
+    from transfers t
     where t.transaction_type = 'void'
   ),
   -- As jsonb of one session, in which equal instants are equal texts; plans by id, since names may change.
@@ -52,12 +88,12 @@ as $$
       t.user_id, t.transfer_number, t.created_at,
       to_jsonb(jsonb_populate_record(null::public.tracked_users, t.metadata -> 'before')) as before,
       to_jsonb(jsonb_populate_record(null::public.tracked_users, t.metadata -> 'after')) as after
-    from public.token_transfers t
+    from transfers t
     where t.transaction_type = 'account_change'
   ),
   occurrences as (
     select r.*, k as number, tollgate.computed_uuid(uuid_send(r.id) || int4send(k)) as grant_id
-    from public.recurring_grants r
+    from recurring r
     cross join lateral generate_series(0, r.occurrences_booked - 1) k
   )
 
@@ -65,10 +101,10 @@ as $$
   select 'number of transfers', coalesce(u.user_id, n.user_id), null,
     concat_ws(' ', coalesce(n.transfers, 0), coalesce(n.last_number, 0), n.last_at),
     concat_ws(' ', u.last_transfer_number, u.last_transfer_at)
-  from public.user_usage u
+  from usages u
   full join (
     select t.user_id, count(*) as transfers, max(t.transfer_number) as last_number, max(t.created_at) as last_at
-    from public.token_transfers t
+    from transfers t
     group by t.user_id
   ) n on n.user_id = u.user_id
   where (u.last_transfer_number, u.last_transfer_number, u.last_transfer_at)
@@ -77,17 +113,25 @@ as $$
   select 'time of a transfer', t.user_id, t.transfer_number::text, t.previous_at::text, t.created_at::text
   from (
     select f.user_id, f.transfer_number, f.created_at, lag(f.created_at) over w as previous_at
-    from public.token_transfers f
+    from transfers f
     window w as (partition by f.user_id order by f.transfer_number)
   ) t
   where t.created_at < t.previous_at
+
+  -- A request id is applied once.
+  union all
+  select 'request id of a transfer', t.user_id, t.request_id, '1', count(*)::text
+  from transfers t
+  where t.request_id is not null
+  group by t.user_id, t.request_id
+  having count(*) > 1
 
   -- What a transfer says of itself, by its type.
   union all
   select 'amount of a transfer', t.user_id, t.transfer_number::text,
     concat_ws(' ', t.base_quota_used, t.grants_used, t.user_token_grants_id, t.refers_to),
     concat_ws(' ', t.transaction_type, t.amount)
-  from public.token_transfers t
+  from transfers t
   where case t.transaction_type
     when 'consumption' then
       t.amount = - t.base_quota_used - t.grants_used and least(t.base_quota_used, t.grants_used) >= 0
@@ -107,14 +151,58 @@ as $$
       end
   end is not true
 
+  -- What a transfer says is left in grants was given, and not used or voided, by then. It may be less: holds set
+  -- tokens aside, grants begin later or end, and their end may have been another then.
+  union all
+  select 'grants left after a transfer', t.user_id, t.transfer_number::text, 'at most ' || t.given, t.grants_left::text
+  from (
+    select
+      f.user_id, f.transfer_number, f.grants_left,
+      sum(case
+        when f.user_token_grants_id is null then - f.grants_used
+        when f.transaction_type = 'refund' then f.amount + f.base_quota_used
+        else f.amount
+      end) over (partition by f.user_id order by f.transfer_number) as given
+    from transfers f
+  ) t
+  where t.grants_left not between 0 and t.given
+
+  -- What it says is held was set aside by then, and not settled, released or expired.
+  union all
+  select 'tokens held after a transfer', t.user_id, t.transfer_number::text, t.expected::text, t.tokens_held::text
+  from (
+    select e.*, sum(e.tokens) over (partition by e.user_id order by e.at, e.transfer_number nulls first) as expected
+    from (
+      select
+        f.user_id, f.created_at as at, f.transfer_number, f.tokens_held,
+        coalesce(h.token_amount, 0) - coalesce(n.token_amount, 0) as tokens
+      from transfers f
+      left join holds h on h.user_id = f.user_id and h.transfer_number = f.transfer_number
+      left join holds n on n.user_id = f.user_id and n.ended_by = f.transfer_number
+      where f.tokens_held <> 0 or f.user_id in (select o.user_id from holds o)
+      union all
+      select h.user_id, h.expires_at, null, null, - h.token_amount from holds h where h.ended_by is null
+    ) e
+  ) t
+  where t.tokens_held <> t.expected
+
+  -- What was consumed at once, not held before, was inside the restriction of its time. Counts of today may be
+  -- above theirs, where it was lowered since.
+  union all
+  select 'limit of a consumption', t.user_id, t.transfer_number::text, t.nearest_limit ->> 'max_tokens',
+    concat_ws(' ', t.nearest_limit ->> 'used', t.nearest_limit ->> 'held')
+  from transfers t
+  where t.transaction_type = 'consumption' and t.counted_at is null
+    and (t.nearest_limit ->> 'used')::bigint + (t.nearest_limit ->> 'held')::bigint > (t.nearest_limit ->> 'max_tokens')::bigint
+
   -- Each grant has the transfer that made it, or was part of the refund that did.
   union all
   select 'transfer of a grant', coalesce(g.user_id, t.user_id), coalesce(g.id, t.user_token_grants_id)::text,
     g.token_amount::text, t.granted::text
-  from public.user_token_grants g
+  from grants g
   full join (
     select x.*, x.amount + x.base_quota_used + x.grants_used as granted
-    from public.token_transfers x
+    from transfers x
     where x.user_token_grants_id is not null and x.transaction_type in ('grant', 'refund')
   ) t on t.user_id = g.user_id and t.user_token_grants_id = g.id
   where (g.token_amount, g.created_at, g.refund_of)
@@ -124,20 +212,21 @@ as $$
   union all
   select 'tokens used of a grant', coalesce(g.user_id, c.user_id), coalesce(g.id, c.grant_id)::text,
     coalesce(c.tokens, 0)::text, g.tokens_used::text
-  from public.user_token_grants g
+  from grants g
   full join (
     select f.user_id, f.user_token_grants_id as grant_id, sum(f.token_deduction) as tokens
-    from public.user_token_grants_consume f
+    from draws f
     group by f.user_id, f.user_token_grants_id
   ) c on c.user_id = g.user_id and c.grant_id = g.id
   where g.tokens_used is distinct from coalesce(c.tokens, 0)
+    or g.tokens_used not between 0 and g.token_amount or g.is_spent <> (g.tokens_used = g.token_amount)
   union all
   select 'grants that paid a transfer', coalesce(t.user_id, d.user_id),
     coalesce(t.transfer_number, d.transfer_number)::text, coalesce(d.tokens, 0)::text, t.grants_used::text
-  from public.token_transfers t
+  from transfers t
   full join (
     select f.user_id, f.transfer_number, sum(f.token_deduction) as tokens
-    from public.user_token_grants_consume f
+    from draws f
     group by f.user_id, f.transfer_number
   ) d on d.user_id = t.user_id and d.transfer_number = t.transfer_number
   where t.grants_used is distinct from coalesce(d.tokens, 0)
@@ -147,9 +236,9 @@ as $$
   select 'terms of a grant that paid a transfer', t.user_id, t.transfer_number::text,
     concat_ws(' ', g.id, g.effective_at, coalesce(g.voided_at, g.expires_at), g.tag_ids),
     concat_ws(' ', coalesce(t.counted_at, t.created_at), t.tag_id)
-  from public.user_token_grants_consume c
-  join public.token_transfers t on t.user_id = c.user_id and t.transfer_number = c.transfer_number
-  join public.user_token_grants g on g.user_id = c.user_id and g.id = c.user_token_grants_id
+  from draws c
+  join transfers t on t.user_id = c.user_id and t.transfer_number = c.transfer_number
+  join grants g on g.user_id = c.user_id and g.id = c.user_token_grants_id
   where c.token_deduction > 0
     and (
       coalesce(t.counted_at, t.created_at)
@@ -161,12 +250,12 @@ as $$
   union all
   select 'void of a grant', coalesce(g.user_id, v.user_id), coalesce(g.id, v.grant_id)::text,
     concat_ws(' ', g.voided_at, g.token_amount - v.used - v.held), concat_ws(' ', v.created_at, v.tokens)
-  from (select * from public.user_token_grants f where f.voided_at is not null) g
+  from (select * from grants f where f.voided_at is not null) g
   full join (
     select
       f.*, count(*) over (partition by f.user_id, f.grant_id) as times,
       (
-        select coalesce(sum(c.token_deduction), 0) from public.user_token_grants_consume c
+        select coalesce(sum(c.token_deduction), 0) from draws c
         where c.user_id = f.user_id and c.user_token_grants_id = f.grant_id and c.transfer_number < f.transfer_number
       ) as used,
       (
@@ -174,7 +263,7 @@ as $$
         where s.user_id = f.user_id and s.grant_id = f.grant_id and s.transfer_number < f.transfer_number
           and coalesce(s.ended_by > f.transfer_number, true)
           and f.created_at < (
-            select max(e.hold_expires_at) from public.token_transfers e
+            select max(e.hold_expires_at) from transfers e
             where e.user_id = s.user_id and e.transfer_number < f.transfer_number
               and (e.transfer_number = s.transfer_number or e.refers_to = s.transfer_number)
           )
@@ -189,7 +278,7 @@ as $$
   select 'occurrence of a recurring grant', g.user_id, g.id::text,
     concat_ws(' ', o.token_amount, o.number, tollgate.period_start(o.starts_at, o.every::text::interval, 'UTC', o.number)),
     concat_ws(' ', g.token_amount, g.effective_at)
-  from public.user_token_grants g
+  from grants g
   left join occurrences o on o.user_id = g.user_id and o.id = g.recurring_grant_id and o.grant_id = g.id
   where g.recurring_grant_id is not null and g.grant_type <> 'rollover'
     and (
@@ -202,7 +291,7 @@ as $$
   -- A rollover has the id of its quota, user and instant: so there is one for each period.
   union all
   select 'rollover of a quota period', g.user_id, g.id::text, concat_ws(' ', g.recurring_grant_id, g.effective_at), null
-  from public.user_token_grants g
+  from grants g
   where g.grant_type = 'rollover'
     and g.id is distinct from tollgate.computed_uuid(
       uuid_send(g.recurring_grant_id) || uuid_send(g.user_id) || timestamptz_send(g.effective_at)
@@ -211,9 +300,9 @@ as $$
   -- No occurrence is due before due_at, which is what calls look at. In another zone they look again.
   union all
   select 'next recurring grant of a user', s.user_id, r.id::text, n.at::text, s.due_at::text
-  from public.recurring_grants r
-  join public.user_usage s on s.user_id = r.user_id
-  join public.tracked_users u on u.id = r.user_id
+  from recurring r
+  join usages s on s.user_id = r.user_id
+  join users u on u.id = r.user_id
   join public.projects p on p.id = u.project_id
   cross join lateral (
     -- No condition, which might be tried after the function: before the first transfer there is no zone.
@@ -229,10 +318,10 @@ as $$
   select 'tokens used of a quota period', coalesce(q.user_id, f.user_id),
     concat_ws(' ', coalesce(q.quota_id, f.quota_id), coalesce(q.period_start, f.period_start)),
     coalesce(f.tokens, 0)::text, q.tokens_used::text
-  from public.user_quota_usage q
+  from quota_usages q
   full join (
     select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens
-    from public.token_transfers t
+    from transfers t
     where t.base_quota_used <> 0
     group by t.user_id, t.quota_id, t.quota_period_start
   ) f on f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start
@@ -240,8 +329,8 @@ as $$
   union all
   select 'quota period of a transfer', t.user_id, t.transfer_number::text,
     concat_ws(' ', q.period_start, q.period_end), coalesce(t.counted_at, t.created_at)::text
-  from public.token_transfers t
-  left join public.user_quota_usage q
+  from transfers t
+  left join quota_usages q
     on q.user_id = t.user_id and q.quota_id = t.quota_id and q.period_start = t.quota_period_start
   where t.quota_id is not null
     -- At its very end: a change of plan at the same instant ended it.
@@ -251,17 +340,17 @@ as $$
     p.period_end::text, p.next_start::text
   from (
     select q.*, lead(q.period_start) over (partition by q.user_id, q.quota_id order by q.period_start) as next_start
-    from public.user_quota_usage q
+    from quota_usages q
   ) p
   where p.next_start < p.period_end
 
   -- Only a change to the quota's plan begins a period of fixed size.
   union all
   select 'fixed quota period', q.user_id, concat_ws(' ', q.quota_id, q.period_start), n.plan_id::text, null
-  from public.user_quota_usage q
+  from quota_usages q
   join public.plan_quotas n on n.id = q.quota_id
   where q.is_fixed and not exists (
-    select from public.token_transfers t
+    select from transfers t
     where t.user_id = q.user_id and t.transaction_type = 'account_change' and t.created_at = q.period_start
       and (t.metadata -> 'after' ->> 'plan_id')::uuid = n.plan_id and t.metadata ->> 'quota_policy' <> 'reset'
   )
@@ -295,14 +384,14 @@ as $$
     concat_ws(' ', coalesce(b.starts_at, c.starts_at), coalesce(b.tag_id, c.tag_id), coalesce(b.api_key_id, c.api_key_id)),
     concat_ws(' ', c.calls, c.tokens_used, c.base_quota_used, c.grants_used),
     concat_ws(' ', b.calls, b.tokens_used, b.base_quota_used, b.grants_used)
-  from public.user_usage_buckets b
+  from buckets b
   full join counted c
     on c.user_id = b.user_id and c.starts_at = b.starts_at and c.tag_id = b.tag_id and c.api_key_id = b.api_key_id
   where (b.calls, b.tokens_used, b.base_quota_used, b.grants_used)
     is distinct from (c.calls, c.tokens_used, c.base_quota_used, c.grants_used)
   union all
   select 'tag of a user', coalesce(g.user_id, c.user_id), coalesce(g.tag_id, c.tag_id)::text, c.tag_id::text, g.tag_id::text
-  from public.user_tags g
+  from used_tags g
   full join (
     select distinct f.user_id, f.tag_id from counted f where f.tag_id <> '00000000-0000-0000-0000-000000000000'
   ) c on c.user_id = g.user_id and c.tag_id = g.tag_id
@@ -313,11 +402,11 @@ as $$
   select 'tokens refunded of a consumption', r.user_id, r.refers_to::text, (- o.amount)::text, r.tokens::text
   from (
     select t.user_id, t.refers_to, sum(t.amount) as tokens
-    from public.token_transfers t
+    from transfers t
     where t.transaction_type = 'refund'
     group by t.user_id, t.refers_to
   ) r
-  left join public.token_transfers o
+  left join transfers o
     on o.user_id = r.user_id and o.transfer_number = r.refers_to and o.transaction_type = 'consumption'
   where r.tokens > - coalesce(o.amount, 0)
 
@@ -325,22 +414,22 @@ as $$
   union all
   select 'transfer of a hold', coalesce(h.user_id, t.user_id), coalesce(h.transfer_number, t.transfer_number)::text,
     h.created_at::text, t.created_at::text
-  from public.token_holds h
-  full join (select * from public.token_transfers x where x.transaction_type = 'hold') t
+  from holds h
+  full join (select * from transfers x where x.transaction_type = 'hold') t
     on t.user_id = h.user_id and t.transfer_number = h.transfer_number
   where (h.created_at, h.tag_id, h.quota_id, h.quota_period_start)
     is distinct from (t.created_at, t.tag_id, t.quota_id, t.quota_period_start)
   union all
   select 'tokens of a hold', h.user_id, h.transfer_number::text, h.token_amount::text, sum(s.tokens)::text
-  from public.token_holds h
+  from holds h
   cross join lateral unnest(h.sources) s
-  group by h.user_id, h.transfer_number
+  group by h.user_id, h.transfer_number, h.token_amount
   having sum(s.tokens) <> h.token_amount
   union all
   select 'end of a hold', h.user_id, h.transfer_number::text, h.ended_by::text,
     concat_ws(' ', t.transaction_type, t.refers_to, t.amount)
-  from public.token_holds h
-  left join public.token_transfers t on t.user_id = h.user_id and t.transfer_number = h.ended_by
+  from holds h
+  left join transfers t on t.user_id = h.user_id and t.transfer_number = h.ended_by
   where h.ended_by is not null
     and (
       t.refers_to = h.transfer_number and t.transaction_type in ('release', 'consumption')
@@ -348,11 +437,11 @@ as $$
     ) is not true
   union all
   select 'end of a hold', t.user_id, t.refers_to::text, t.transfer_number::text, null
-  from public.token_transfers t
+  from transfers t
   where t.refers_to is not null
     and (t.transaction_type = 'release' or t.transaction_type = 'consumption' and t.counted_at is not null)
     and not exists (
-      select from public.token_holds h
+      select from holds h
       where h.user_id = t.user_id and h.transfer_number = t.refers_to and h.ended_by = t.transfer_number
     )
 
@@ -362,11 +451,11 @@ as $$
   from (
     select s.user_id, s.grant_id, sum(s.tokens) as tokens
     from grant_sources s
-    join public.user_usage u on u.user_id = s.user_id
+    join usages u on u.user_id = s.user_id
     where s.ended_by is null and s.expires_at > greatest(now(), u.last_transfer_at)
     group by s.user_id, s.grant_id
   ) l
-  left join public.user_token_grants g on g.user_id = l.user_id and g.id = l.grant_id
+  left join grants g on g.user_id = l.user_id and g.id = l.grant_id
   where l.tokens > coalesce(g.token_amount - g.tokens_used, 0)
 
   -- Each change of an account begins with what the one before left, or with the plan that took effect since; the
@@ -388,7 +477,7 @@ as $$
   where s.before <> s.expected
   union all
   select 'account after the last change', u.id, l.transfer_number::text, l.after::text, n.settings::text
-  from public.tracked_users u
+  from users u
   cross join lateral (
     select to_jsonb(u) || '{"id": null, "project_id": null, "external_id": null, "auth_user_id": null, "created_at": null}' as settings
   ) n
@@ -399,11 +488,57 @@ as $$
   ) l on l.user_id = u.id
   where n.settings <> l.after
 
+  -- No row leads to another project.
+  union all
+  select 'row of another project', o.user_id, concat_ws(' ', o.what, o.id), o.project_id::text, o.other_project_id::text
+  from (
+    select 'tag' as what, g.tag_id as id, g.user_id, u.project_id, t.project_id as other_project_id
+    from (
+      select f.user_id, f.tag_id from used_tags f
+      union all
+      select f.user_id, unnest(f.tag_ids) from grants f where f.tag_ids is not null
+      union all
+      select f.user_id, unnest(f.tag_ids) from recurring f where f.tag_ids is not null
+    ) g
+    join users u on u.id = g.user_id
+    left join public.tags t on t.id = g.tag_id
+    union all
+    select 'quota', q.id, q.user_id, u.project_id, p.project_id
+    from (select distinct f.user_id, f.quota_id as id from quota_usages f) q
+    join users u on u.id = q.user_id
+    left join public.plan_quotas n on n.id = q.id
+    left join public.plans p on p.id = n.plan_id
+    union all
+    select 'API key', k.id, k.user_id, u.project_id, a.project_id
+    from (
+      select distinct f.user_id, f.api_key_id as id from buckets f
+      where f.api_key_id <> '00000000-0000-0000-0000-000000000000'
+    ) k
+    join users u on u.id = k.user_id
+    left join public.api_keys a on a.id = k.id
+    union all
+    select 'plan', p.id, u.id, u.project_id, p.project_id
+    from users u
+    join public.plans p on p.id in (u.plan_id, u.next_plan_id)
+    union all
+    select 'plan', p.id, null, j.id, p.project_id
+    from public.projects j
+    join public.plans p on p.id = j.default_plan_id
+    where p_project_id is null or j.id = p_project_id
+    union all
+    select 'tag', n.tag_id, null, p.project_id, t.project_id
+    from (select r.plan_id, unnest(r.tag_ids) as tag_id from public.plan_restrictions r) n
+    join public.plans p on p.id = n.plan_id
+    left join public.tags t on t.id = n.tag_id
+    where p_project_id is null or p.project_id = p_project_id
+  ) o
+  where o.project_id is distinct from o.other_project_id
+
   -- Every user has running state.
   union all
   select 'usage row of a user', u.id, null, 'one', 'none'
-  from public.tracked_users u
-  where not exists (select from public.user_usage s where s.user_id = u.id)
+  from users u
+  where not exists (select from usages s where s.user_id = u.id)
 
   -- Where a project is tamper evident, a transfer's hash is that of itself after its predecessor's.
   union all
@@ -412,34 +547,35 @@ as $$
     select
       f.user_id, f.transfer_number, f.hash,
       case when f.hash is not null then tollgate.transfer_hash(
-        f, coalesce(d.sources, h.sources, '{}'),
+        row(f.*)::public.token_transfers, coalesce(d.sources, h.sources, '{}'),
         coalesce(lag(f.hash) over (partition by f.user_id order by f.transfer_number), '')
       ) end as expected
-    from public.token_transfers f
+    from transfers f
     left join (
       select
         c.user_id, c.transfer_number,
         array_agg(
           row(c.user_token_grants_id, c.token_deduction, c.tokens_left)::public.token_source order by c.position
         ) as sources
-      from public.user_token_grants_consume c
+      from draws c
       group by c.user_id, c.transfer_number
     ) d on d.user_id = f.user_id and d.transfer_number = f.transfer_number
-    left join public.token_holds h on h.user_id = f.user_id and h.transfer_number = f.transfer_number
+    left join holds h on h.user_id = f.user_id and h.transfer_number = f.transfer_number
   ) t
   where t.hash <> t.expected
   union all
   select 'hash of the last transfer', u.user_id, u.last_transfer_number::text, encode(u.last_hash, 'hex'), encode(t.hash, 'hex')
-  from public.user_usage u
-  left join public.token_transfers t on t.user_id = u.user_id and t.transfer_number = u.last_transfer_number
+  from usages u
+  left join transfers t on t.user_id = u.user_id and t.transfer_number = u.last_transfer_number
   where t.hash is distinct from u.last_hash;
+end;
 $$;
 
-comment on function public.verify_ledger() is
-  'Recomputes all running state from token_transfers and user_token_grants_consume, holds each grant, hold, refund and account against its transfers, and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. For service_role and the SQL editor.';
+comment on function public.verify_ledger(uuid) is
+  'Recomputes all running state of a project, or of all where p_project_id is left out, from token_transfers and user_token_grants_consume, holds each grant, hold, refund and account against its transfers, and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. For service_role and the SQL editor.';
 
-revoke all on function public.verify_ledger() from public, anon, authenticated, service_role;
-grant execute on function public.verify_ledger() to service_role;
+revoke all on function public.verify_ledger(uuid) from public, anon, authenticated, service_role;
+grant execute on function public.verify_ledger(uuid) to service_role;
 grant execute on function
 tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea),
 tollgate.quarter_of(timestamptz),

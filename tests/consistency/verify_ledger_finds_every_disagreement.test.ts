@@ -6,6 +6,9 @@ const { sql } = useDatabase();
 
 let project: Project;
 
+/** An id of nothing in this project. */
+const STRANGER = "11111111-1111-4111-8111-111111111111";
+
 /** One user with two grants, of which the first is spent, one tag, two quota periods, and three restrictions. */
 beforeAll(async () => {
   project = await Project.create(sql);
@@ -75,9 +78,86 @@ test("a row says which, what it should be and what it is", async () => {
   }]);
 });
 
-test("what a check holds needs no audit: a grant's mark", async () => {
-  await expect(disagreementsAfter("update user_token_grants set is_spent = not is_spent"))
-    .rejects.toMatchObject({ constraint_name: "used_is_0_to_amount" });
+test("what is wrong in one project is not found in another", async () => {
+  const other = await Project.create(sql);
+  const find = (arguments_: string) =>
+    `select distinct disagreement from verify_ledger(${arguments_})`;
+  const connection = await sql.reserve();
+  try {
+    await connection`begin`;
+    await connection`alter table user_token_grants disable trigger user`;
+    await connection`update user_token_grants set tokens_used = 3 where tokens_used = 2`;
+    const wrong = [{ disagreement: "tokens used of a grant" }];
+
+    expect(await connection.unsafe(find(`'${project.id}'`))).toEqual(wrong);
+    expect(await connection.unsafe(find(`'${other.id}'`))).toEqual([]);
+    expect(await connection.unsafe(find(""))).toEqual(wrong);
+  } finally {
+    await connection`rollback`;
+    connection.release();
+  }
+});
+
+describe("of what constraints and snapshots say", () => {
+  const stranger = `insert into projects (id, name) values ('${STRANGER}', 'Stranger');
+    insert into plans (id, project_id, name) values ('${STRANGER}', '${STRANGER}', 'Strange');
+    insert into tags (id, project_id, name) values ('${STRANGER}', '${STRANGER}', 'strange');`;
+  testEach([
+    [
+      "a grant whose mark is wrong",
+      `alter table user_token_grants drop constraint used_is_0_to_amount;
+        update user_token_grants set is_spent = not is_spent where is_spent`,
+      ["tokens used of a grant"],
+    ],
+    [
+      "a request id that was applied twice",
+      `drop index idx_token_transfers_request;
+        update token_transfers set request_id = 'twice' where transfer_number > 2`,
+      ["request id of a transfer"],
+    ],
+    [
+      "more left than was given",
+      "update token_transfers set grants_left = 6 where transfer_number = 1",
+      ["grants left after a transfer"],
+    ],
+    [
+      "tokens held of no hold",
+      "update token_transfers set tokens_held = 1 where transfer_number = 2",
+      ["tokens held after a transfer"],
+    ],
+    [
+      "a consumption beyond a restriction",
+      `update token_transfers set nearest_limit = jsonb_set(nearest_limit, '{max_tokens}', '16')
+        where transfer_number = 3`,
+      ["limit of a consumption"],
+    ],
+    [
+      "a user on another project's plan",
+      `${stranger}
+        alter table tracked_users drop constraint plan_belongs_to_project;
+        update tracked_users set plan_id = '${STRANGER}'`,
+      ["row of another project"],
+    ],
+    [
+      "a tag of another project",
+      `${stranger}
+        insert into user_tags select id, '${STRANGER}' from tracked_users`,
+      ["row of another project", "tag of a user"],
+    ],
+    [
+      "a restriction of another project's tag",
+      `${stranger}
+        update plan_restrictions set tag_ids = tag_ids || '${STRANGER}'::uuid where tag_ids is not null`,
+      ["row of another project"],
+    ],
+    [
+      "usage by another project's API key",
+      `${stranger}
+        update token_transfers set api_key_id = '${STRANGER}' where transfer_number = 3;
+        update user_usage_buckets set api_key_id = '${STRANGER}' where tokens_used = 17`,
+      ["row of another project"],
+    ],
+  ]);
 });
 
 describe("of consumptions and grants", () => {
@@ -179,10 +259,7 @@ describe("of consumptions and grants", () => {
     [
       "a transfer of a grant that is gone",
       "delete from token_transfers where transfer_number = 1",
-      [
-        "number of transfers",
-        "transfer of a grant",
-      ],
+      ["grants left after a transfer", "number of transfers", "transfer of a grant"],
     ],
     [
       "a transfer number that is left out",
@@ -211,6 +288,7 @@ describe("of consumptions and grants", () => {
       `update token_transfers set base_quota_used = 9, grants_used = 8
         where transfer_number = 3`,
       [
+        "grants left after a transfer",
         "grants that paid a transfer",
         "tokens used of a quota period",
         "usage of a quarter of an hour",
@@ -319,10 +397,12 @@ describe("of restrictions", () => {
 describe("of holds and refunds", () => {
   testEach([
     ["a hold that is gone", "delete from token_holds where transfer_number = 9", [
+      "tokens held after a transfer",
       "transfer of a hold",
     ]],
     ["a hold that was settled and is gone", "delete from token_holds where transfer_number = 5", [
       "end of a hold",
+      "tokens held after a transfer",
       "transfer of a hold",
     ]],
     [
@@ -339,22 +419,22 @@ describe("of holds and refunds", () => {
     [
       "a hold of other tokens than its sources",
       "update token_holds set token_amount = 7 where transfer_number = 9",
-      ["tokens of a hold"],
+      ["tokens held after a transfer", "tokens of a hold"],
     ],
     [
       "a settled hold that is open again",
       "update token_holds set ended_by = null where transfer_number = 5",
-      ["end of a hold"],
+      ["end of a hold", "tokens held after a transfer"],
     ],
     [
       "a released hold that is open again",
       "update token_holds set ended_by = null where transfer_number = 7",
-      ["end of a hold"],
+      ["end of a hold", "tokens held after a transfer"],
     ],
     [
       "a hold that was ended by another transfer",
       "update token_holds set ended_by = 4 where transfer_number = 7",
-      ["end of a hold"],
+      ["end of a hold", "tokens held after a transfer"],
     ],
     [
       "a hold that was settled for more than it held",
@@ -363,6 +443,7 @@ describe("of holds and refunds", () => {
       update token_transfers set amount = -2, base_quota_used = 2 where transfer_number = 6`,
       [
         "end of a hold",
+        "tokens held after a transfer",
         "tokens used of a quota period",
         "tokens used of a restriction",
         "usage of a quarter of an hour",
@@ -385,7 +466,7 @@ describe("of holds and refunds", () => {
           row(null, 5, 0)::token_source, row((sources[2]).grant_id, 100, 0)::token_source
         ]
         where transfer_number = 9`,
-      ["tokens held of a grant"],
+      ["tokens held after a transfer", "tokens held of a grant"],
     ],
     [
       "a refund of more than was consumed",
@@ -451,7 +532,7 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
       `update token_holds h set ended_by = null, expires_at = '2031-01-01'
           where ended_by is not null;
         update token_transfers set amount = amount + 1 where ${VOID}`,
-      ["end of a hold", "void of a grant"],
+      ["end of a hold", "tokens held after a transfer", "void of a grant"],
     ],
     [
       "a void of another time than its grant's",
@@ -475,7 +556,11 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
       "a void of a grant that paid later",
       `update user_token_grants set voided_at = '2030-01-10T11:30Z' where voided_at is not null;
         update token_transfers set created_at = '2030-01-10T11:30Z' where ${VOID}`,
-      ["terms of a grant that paid a transfer", "time of a transfer"],
+      [
+        "terms of a grant that paid a transfer",
+        "time of a transfer",
+        "tokens held after a transfer",
+      ],
     ],
     [
       "an occurrence of another amount",

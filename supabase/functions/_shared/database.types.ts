@@ -1576,7 +1576,7 @@ export type Database = {
         }[];
       };
       "verify_ledger": {
-        Args: Record<PropertyKey, never>;
+        Args: { "p_project_id"?: string };
         Returns: {
           "disagreement": string;
           "expected": string;
