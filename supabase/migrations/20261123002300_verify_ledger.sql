@@ -6,8 +6,9 @@ language plpgsql
 stable
 security invoker
 set search_path = ''
--- Planned for the project, or for all.
+-- Planned for the project, or for all; sums of a million transfers stay in memory.
 set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
 as $$
 #variable_conflict use_column
 begin
@@ -91,6 +92,19 @@ begin
     from transfers t
     where t.transaction_type = 'account_change'
   ),
+  -- Each transfer with the one before it, and with what was given in grants by then, and not used or voided.
+  successions as (
+    select
+      f.user_id, f.transfer_number, f.created_at, f.grants_left,
+      lag(f.created_at) over w as previous_at,
+      sum(case
+        when f.user_token_grants_id is null then - f.grants_used
+        when f.transaction_type = 'refund' then f.amount + f.base_quota_used
+        else f.amount
+      end) over w as given
+    from transfers f
+    window w as (partition by f.user_id order by f.transfer_number)
+  ),
   occurrences as (
     select r.*, k as number, tollgate.computed_uuid(uuid_send(r.id) || int4send(k)) as grant_id
     from recurring r
@@ -111,11 +125,7 @@ begin
     is distinct from (coalesce(n.transfers, 0), coalesce(n.last_number, 0), coalesce(n.last_at, '-infinity'))
   union all
   select 'time of a transfer', t.user_id, t.transfer_number::text, t.previous_at::text, t.created_at::text
-  from (
-    select f.user_id, f.transfer_number, f.created_at, lag(f.created_at) over w as previous_at
-    from transfers f
-    window w as (partition by f.user_id order by f.transfer_number)
-  ) t
+  from successions t
   where t.created_at < t.previous_at
 
   -- A request id is applied once.
@@ -155,16 +165,7 @@ begin
   -- tokens aside, grants begin later or end, and their end may have been another then.
   union all
   select 'grants left after a transfer', t.user_id, t.transfer_number::text, 'at most ' || t.given, t.grants_left::text
-  from (
-    select
-      f.user_id, f.transfer_number, f.grants_left,
-      sum(case
-        when f.user_token_grants_id is null then - f.grants_used
-        when f.transaction_type = 'refund' then f.amount + f.base_quota_used
-        else f.amount
-      end) over (partition by f.user_id order by f.transfer_number) as given
-    from transfers f
-  ) t
+  from successions t
   where t.grants_left not between 0 and t.given
 
   -- What it says is held was set aside by then, and not settled, released or expired.
@@ -561,6 +562,7 @@ begin
       group by c.user_id, c.transfer_number
     ) d on d.user_id = f.user_id and d.transfer_number = f.transfer_number
     left join holds h on h.user_id = f.user_id and h.transfer_number = f.transfer_number
+    where f.user_id in (select x.user_id from transfers x where x.hash is not null)
   ) t
   where t.hash <> t.expected
   union all

@@ -17,7 +17,7 @@ import {
 } from "../support/tenant.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const documents = ["README.md", "docs/time-and-plans.md"]
+const documents = ["README.md", "docs/time-and-plans.md", "docs/proof.md"]
   .map((name) => readFileSync(path.join(root, name), "utf8")).join("\n");
 const { sql } = useDatabase();
 verifyLedgerAtEnd();
@@ -210,6 +210,14 @@ describe("on the demo data", () => {
 });
 
 const instants = (cell: string) => cell.split(", ").map((instant) => new Date(instant));
+
+test("every disagreement that verify_ledger() may find is documented", async () => {
+  const [{ source }] = await sql<[{ source: string }]>`
+    select prosrc as source from pg_proc where proname = 'verify_ledger'`;
+  const names = [...source.matchAll(/^  select '([^']+)'/gm)].map(([, name]) => name);
+
+  expect(table("disagreements").map(([name]) => name)).toEqual([...new Set(names)]);
+});
 
 test.each(table("windows"))("%s in %s at %s begins at %s and ends at %s", async (...cells) => {
   const [duration, zone, at, starts, ends] = cells;
