@@ -214,7 +214,7 @@ const instants = (cell: string) => cell.split(", ").map((instant) => new Date(in
 test("every disagreement that verify_ledger() may find is documented", async () => {
   const [{ source }] = await sql<[{ source: string }]>`
     select prosrc as source from pg_proc where proname = 'verify_ledger'`;
-  const names = [...source.matchAll(/^  select '([^']+)'/gm)].map(([, name]) => name);
+  const names = [...source.matchAll(/^ {2}select '([^']+)'/gm)].map(([, name]) => name);
 
   expect(table("disagreements").map(([name]) => name)).toEqual([...new Set(names)]);
 });
