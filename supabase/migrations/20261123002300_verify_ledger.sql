@@ -12,6 +12,9 @@ set work_mem = '64MB'
 as $$
 #variable_conflict use_column
 begin
+  if p_project_id is not null and not exists (select from public.projects p where p.id = p_project_id) then
+    raise exception using errcode = 'TG009', message = 'The project is not known', hint = 'Check the project id.';
+  end if;
   return query
   with
   -- The rows of the project, or all. Not materialized: each query reads by its own index.
@@ -489,7 +492,7 @@ begin
   ) l on l.user_id = u.id
   where n.settings <> l.after
 
-  -- No row leads to another project.
+  -- No row leads to another project. (To none it may: a tag can be deleted when its grants have ended.)
   union all
   select 'row of another project', o.user_id, concat_ws(' ', o.what, o.id), o.project_id::text, o.other_project_id::text
   from (
@@ -502,13 +505,13 @@ begin
       select f.user_id, unnest(f.tag_ids) from recurring f where f.tag_ids is not null
     ) g
     join users u on u.id = g.user_id
-    left join public.tags t on t.id = g.tag_id
+    join public.tags t on t.id = g.tag_id
     union all
     select 'quota', q.id, q.user_id, u.project_id, p.project_id
     from (select distinct f.user_id, f.quota_id as id from quota_usages f) q
     join users u on u.id = q.user_id
-    left join public.plan_quotas n on n.id = q.id
-    left join public.plans p on p.id = n.plan_id
+    join public.plan_quotas n on n.id = q.id
+    join public.plans p on p.id = n.plan_id
     union all
     select 'API key', k.id, k.user_id, u.project_id, a.project_id
     from (
@@ -516,7 +519,7 @@ begin
       where f.api_key_id <> '00000000-0000-0000-0000-000000000000'
     ) k
     join users u on u.id = k.user_id
-    left join public.api_keys a on a.id = k.id
+    join public.api_keys a on a.id = k.id
     union all
     select 'plan', p.id, u.id, u.project_id, p.project_id
     from users u
@@ -530,10 +533,10 @@ begin
     select 'tag', n.tag_id, null, p.project_id, t.project_id
     from (select r.plan_id, unnest(r.tag_ids) as tag_id from public.plan_restrictions r) n
     join public.plans p on p.id = n.plan_id
-    left join public.tags t on t.id = n.tag_id
+    join public.tags t on t.id = n.tag_id
     where p_project_id is null or p.project_id = p_project_id
   ) o
-  where o.project_id is distinct from o.other_project_id
+  where o.project_id <> o.other_project_id
 
   -- Every user has running state.
   union all
@@ -574,7 +577,7 @@ end;
 $$;
 
 comment on function public.verify_ledger(uuid) is
-  'Recomputes all running state of a project, or of all where p_project_id is left out, from token_transfers and user_token_grants_consume, holds each grant, hold, refund and account against its transfers, and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. For service_role and the SQL editor.';
+  'Recomputes all running state of a project, or of all where p_project_id is left out, from token_transfers and user_token_grants_consume, holds each grant, hold, refund and account against its transfers, and answers a row for each disagreement: none, ever. Reads everything, so run it off peak. Raises TG009. For service_role and the SQL editor.';
 
 revoke all on function public.verify_ledger(uuid) from public, anon, authenticated, service_role;
 grant execute on function public.verify_ledger(uuid) to service_role;

@@ -101,7 +101,9 @@ test("what is wrong in one project is not found in another", async () => {
 describe("of what constraints and snapshots say", () => {
   const stranger = `insert into projects (id, name) values ('${STRANGER}', 'Stranger');
     insert into plans (id, project_id, name) values ('${STRANGER}', '${STRANGER}', 'Strange');
-    insert into tags (id, project_id, name) values ('${STRANGER}', '${STRANGER}', 'strange');`;
+    insert into tags (id, project_id, name) values ('${STRANGER}', '${STRANGER}', 'strange');
+    insert into api_keys (id, project_id, name, key_hash, key_hint)
+    values ('${STRANGER}', '${STRANGER}', 'strange', sha256(''), '');`;
   testEach([
     [
       "a grant whose mark is wrong",

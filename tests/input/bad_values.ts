@@ -444,6 +444,7 @@ function specialKindOf(operation: string, field: string): Kind | undefined {
     return required({ ...tokens, ...wholeNumber(0, 1e15) });
   }
   if (field === "tokens" && /refund/i.test(operation)) return tokens;
+  if (operation === "verify_ledger") return uuid; // Of all projects, if of none.
   // Of all users, if of none.
   if (field === "external_user_id" && /usage/.test(operation)) return shortText;
   return;
