@@ -324,32 +324,32 @@ security invoker
 set search_path = ''
 as $$
 declare
-  t constant public.token_transfers := p_transfer;
   v_nil constant uuid := '00000000-0000-0000-0000-000000000000';
-  v_tag_id constant uuid := coalesce(t.tag_id, v_nil);
-  v_starts_at constant timestamptz := tollgate.quarter_of(coalesce(t.counted_at, t.created_at));
-  v_calls constant integer := case when t.transaction_type = 'consumption' then 1 else 0 end;
-  v_api_key_id uuid := coalesce(t.api_key_id, v_nil);
+  v_starts_at constant timestamptz := tollgate.quarter_of(coalesce(p_transfer.counted_at, p_transfer.created_at));
+  v_api_key_id uuid := coalesce(p_transfer.api_key_id, v_nil);
 begin
-  if t.transaction_type = 'refund' then
+  if p_transfer.transaction_type = 'refund' then
     select coalesce(o.api_key_id, v_nil) into strict v_api_key_id
     from public.token_transfers o
-    where o.user_id = t.user_id and o.transfer_number = t.refers_to;
+    where o.user_id = p_transfer.user_id and o.transfer_number = p_transfer.refers_to;
   end if;
   update public.user_usage_buckets b
   set
-    calls = b.calls + v_calls,
-    tokens_used = b.tokens_used - t.amount,
-    base_quota_used = b.base_quota_used + t.base_quota_used,
-    grants_used = b.grants_used + t.grants_used
-  where b.user_id = t.user_id and b.starts_at = v_starts_at and b.tag_id = v_tag_id and b.api_key_id = v_api_key_id;
+    calls = b.calls + case when p_transfer.transaction_type = 'consumption' then 1 else 0 end,
+    tokens_used = b.tokens_used - p_transfer.amount,
+    base_quota_used = b.base_quota_used + p_transfer.base_quota_used,
+    grants_used = b.grants_used + p_transfer.grants_used
+  where b.user_id = p_transfer.user_id and b.starts_at = v_starts_at and b.tag_id = coalesce(p_transfer.tag_id, v_nil)
+    and b.api_key_id = v_api_key_id;
   if not found then
     insert into public.user_usage_buckets
     values (
-      t.user_id, v_starts_at, v_tag_id, v_api_key_id, v_calls, - t.amount, t.base_quota_used, t.grants_used
+      p_transfer.user_id, v_starts_at, coalesce(p_transfer.tag_id, v_nil), v_api_key_id,
+      case when p_transfer.transaction_type = 'consumption' then 1 else 0 end, - p_transfer.amount,
+      p_transfer.base_quota_used, p_transfer.grants_used
     );
-    if t.tag_id is not null then
-      insert into public.user_tags values (t.user_id, t.tag_id) on conflict do nothing;
+    if p_transfer.tag_id is not null then
+      insert into public.user_tags values (p_transfer.user_id, p_transfer.tag_id) on conflict do nothing;
     end if;
   end if;
 end;
