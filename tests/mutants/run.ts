@@ -10,6 +10,8 @@ const Report = z.object({
   numPassedTests: z.number(),
   testResults: z.array(z.object({
     name: z.string(),
+    status: z.string(),
+    message: z.string(),
     assertionResults: z.array(z.object({ fullName: z.string(), status: z.string() })),
   })),
 });
@@ -29,13 +31,12 @@ function runTests(files: string[], mutant?: string): { passed: number; failed?: 
   );
   try {
     const { numPassedTests, testResults } = Report.parse(JSON.parse(readFileSync(file, "utf8")));
-    for (const { name, assertionResults } of testResults) {
+    for (const { name, status, message, assertionResults } of testResults) {
       const failed = assertionResults.find(({ status }) => status === "failed");
-      if (failed) {
-        return {
-          passed: numPassedTests,
-          failed: `${path.basename(name, ".test.ts")}: ${failed.fullName}`,
-        };
+      // A file may also fail in its hooks: useDatabase() verifies the ledger at the end.
+      if (failed || status === "failed") {
+        const what = failed?.fullName ?? `a hook (${message.split("\n")[0]})`;
+        return { passed: numPassedTests, failed: `${path.basename(name, ".test.ts")}: ${what}` };
       }
     }
     // A run that failed otherwise says nothing about the mutant.
