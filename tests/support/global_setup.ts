@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { TestProject } from "vitest/node";
 import { startStack } from "../../local/stack.ts";
+import { mutateStack } from "../mutants/mutants.ts";
 
 /** Where the tests find the stack under test. */
 export interface StackUnderTest {
@@ -43,6 +44,8 @@ export default async function setup(project: TestProject) {
     poolSize: 70,
     log: (source, line) => appendFileSync(logFile, `${source}: ${line}\n`),
   });
+  const mutant = process.env["TOLLGATE_MUTANT"];
+  if (mutant) await mutateStack(stack.dbPort, mutant);
   project.provide("stack", {
     url: stack.url,
     publishableKey: stack.publishableKey,
