@@ -33,6 +33,18 @@ async function withSql<T>(use: (sql: TestSql) => Promise<T>, user?: string): Pro
   }
 }
 
+/** What amcheck finds wrong in the files of the tables and their indexes: an fsck. */
+async function damages(sql: TestSql): Promise<object[]> {
+  await sql`create extension if not exists amcheck`;
+  // Raises where an index is damaged, or lacks a row of its table.
+  await sql`select bt_index_check(i.indexrelid, true) from pg_index i
+    join pg_class c on c.oid = i.indexrelid
+    where c.relnamespace = 'public'::regnamespace
+      and c.relam = (select oid from pg_am where amname = 'btree')`;
+  return await sql`select c.relname, d.* from pg_class c, verify_heapam(c.oid) d
+    where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'`;
+}
+
 async function startLoad() {
   const project = await withSql(async (sql) => {
     const created = await Project.create(sql);
@@ -75,6 +87,7 @@ test(
       expect(await audit(sql, project, acknowledged)).toEqual(FLAWLESS);
       expect(await sql`select * from verify_ledger()`).toEqual([]);
     });
+    expect(await withSql(damages, SUPERUSER)).toEqual([]);
     report(`${CYCLES} kills`, { acknowledged: acknowledged.length, unacknowledged });
   },
   TIMEOUT,
