@@ -159,7 +159,7 @@ export const MUTANTS: Mutant[] = [
     "consume_plainly",
     "v_from_quota := least(v_tokens, v_quota_left);",
     "v_from_quota := least(v_tokens, v_quota_left + 1);",
-    "rules/subscription",
+    "consistency/single",
   ),
   // Locks and clocks.
   mutant(

@@ -20,7 +20,8 @@ const Report = z.object({
 function runTests(files: string[], mutant?: string): { passed: number; failed?: string } {
   const folder = mkdtempSync(path.join(tmpdir(), "tollgate-mutants-"));
   const file = path.join(folder, "report.json");
-  const env = { ...process.env };
+  // In CI random tests draw the same numbers each time.
+  const env: NodeJS.ProcessEnv = { ...process.env, CI: "true" };
   delete env["TOLLGATE_MUTANT"];
   if (mutant) env["TOLLGATE_MUTANT"] = mutant;
   const run = spawnSync(

@@ -115,3 +115,16 @@ test("a tag's name is case-sensitive in the API", async () => {
     message: "The tag 'gpt-4' is not known in this project",
   });
 });
+
+test("another project's tag is unknown, also to a user in full swing", async () => {
+  const project = await Project.create(sql);
+  await project.plan({ quota: 100, restrictions: [{ maxTokens: 100, duration: "1 day" }] });
+  const user = await project.user("ada");
+  const tag = await (await Project.create(sql)).tagId("GPT-4");
+  await user.consume(1);
+  const before = await contents(sql);
+
+  await expect(sql`select * from consume_tokens_v2(${project.id}, 'ada', 1, ${tag})`)
+    .rejects.toMatchObject({ code: "TG005" });
+  expect(await contents(sql)).toEqual(before);
+});

@@ -432,3 +432,17 @@ describe("of rollover", () => {
     expect(await user.balance(quota_resets_at!.toISOString())).toMatchObject({ grants_left: 300 });
   });
 });
+
+test("an owner's own next_plan_at takes effect in mid-period too, for a user in full swing", async () => {
+  const { user, ids } = await userOf({ free, small: { quota: 10 } });
+  await user.consume(30, { at: middle });
+  await sql`update tracked_users set next_plan_id = ${ids["small"]!}, next_plan_at = '2126-04-17Z'
+    where id = ${user.id!}`;
+
+  expect(await user.consume(20, { at: "2126-04-16T23:59:59Z" })).toMatchObject({ quota_left: 80 });
+  expect(await user.consume(10, { at: "2126-04-16T23:59:59Z" })).toMatchObject({ quota_left: 70 });
+  expect(await user.consume(11, { at: "2126-04-17T00:00:00Z" })).toMatchObject({
+    success: false,
+    quota_left: 10,
+  });
+});
