@@ -23,7 +23,7 @@ select project, 'quota' || n, subscription from bench_ids, generate_series(1, 10
 union all
 select project, 'grants' || n, pay_as_you_go from bench_ids, generate_series(1, 1000) n
 union all
-select project, 'history' || n, subscription from bench_ids, unnest('{0,1000,10000,100000}'::integer[]) n;
+select project, 'history' || n, subscription from bench_ids, unnest('{0,10000,100000,1000000}'::integer[]) n;
 insert into user_token_grants (user_id, token_amount, grant_type, expires_at)
 select id, 1e11, 'purchase', now() + n * interval '1 day'
 from tracked_users, generate_series(1, 5) n

@@ -59,6 +59,10 @@ test.each([
     where user_id = :user and transfer_number = 3`,
   ],
   [
+    "its amount",
+    `update token_transfers set amount = amount - 1 where user_id = :user and transfer_number = 3`,
+  ],
+  [
     "its tag",
     `update token_transfers set tag_id = null where user_id = :user and transfer_number = 3`,
   ],

@@ -1,0 +1,62 @@
+// What a run of the benchmark found: bench/results.json, from which the report is made.
+
+/** Round by round against what ran in the same round, so that what slows a whole round down does not count. */
+export interface Ratio {
+  median: number;
+  lowest: number;
+  highest: number;
+}
+
+export interface Measurement {
+  name: string;
+  clients: number;
+  /** Calls a second; items a second of a batch. Median of all rounds. */
+  perSecond: number;
+  /** Against the first measurement of the same list and number of clients. */
+  ratio: Ratio;
+  /** Milliseconds of a call, of all rounds. */
+  p50: number;
+  p99: number;
+  /** Of a call, or of an item of a batch. */
+  walBytes: number;
+}
+
+export interface Results {
+  date: string;
+  command: string;
+  minutes: number;
+  rounds: number;
+  secondsEach: number;
+  machine: {
+    cpu: string;
+    cores: number;
+    memoryGiB: number;
+    postgres: string;
+    generator: string;
+    node: string;
+  };
+  /** The floor first. */
+  consumption: Measurement[];
+  /** Pages that a call touches. */
+  buffers: Record<string, number>;
+  /** A consumption with a request id first. */
+  calls: Measurement[];
+  /** Spread load first; 16 clients. */
+  hot: { ours: Measurement[]; floor: Measurement[] };
+  /** Without history first. */
+  history: (Measurement & { rows: number })[];
+  naive: (Measurement & { rows: number; indexed: boolean })[];
+  chain: { name: string; p50: number; p99: number }[];
+  edgeFunction: { cpuMilliseconds: number; rpcsPerRequest: number };
+  storage: {
+    /** That a consumption adds to tables and indexes. */
+    bytesPerCall: number;
+    hotRows: {
+      table: string;
+      updates: number;
+      hotShare: number;
+      mebibytesBefore: number;
+      mebibytesAfter: number;
+    }[];
+  };
+}
