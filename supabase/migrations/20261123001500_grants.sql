@@ -235,17 +235,18 @@ security invoker
 set search_path = ''
 as $$
 begin
-  select greatest(new.expires_at, u.last_transfer_at) into new.expires_at
+  update public.user_token_grants g set expires_at = u.last_transfer_at
   from public.user_usage u
-  where u.user_id = new.user_id;
-  return new;
+  where g.user_id = new.user_id and g.id = new.id and u.user_id = new.user_id and u.last_transfer_at > new.expires_at;
+  return null;
 end;
 $$;
 
 comment on function tollgate.end_grant_after_what_it_paid() is
   'Trigger: an end in the past is the user''s last transfer, so that what the grant paid, and as-of balances, stay true.';
 
-create trigger grant_5_ends_after_what_it_paid before update of expires_at on public.user_token_grants
+-- After the update: a table with a BEFORE trigger for rows has every row locked before it is updated.
+create trigger grant_5_ends_after_what_it_paid after update of expires_at on public.user_token_grants
 for each row when (current_user <> 'tollgate_kernel' and new.expires_at < coalesce(old.expires_at, 'infinity'))
 execute function tollgate.end_grant_after_what_it_paid();
 
