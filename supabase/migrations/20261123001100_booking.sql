@@ -5,26 +5,27 @@ create type tollgate.booking as (account tollgate.account, transfer public.token
 comment on type tollgate.booking is 'A transfer, and the account after it.';
 
 create function tollgate.lock_user(p_user_id uuid)
-returns boolean
+returns public.user_usage
 language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  v_usage public.user_usage;
 begin
-  perform from public.user_usage u where u.user_id = p_user_id for no key update;
-  if found then
-    return true;
+  select * into v_usage from public.user_usage u where u.user_id = p_user_id for no key update;
+  if not found then
+    -- Of two calls that are the user's first, one waits here, and then finds the user.
+    perform pg_advisory_xact_lock(uuid_hash_extended(p_user_id, 0));
+    select * into v_usage from public.user_usage u where u.user_id = p_user_id for no key update;
   end if;
-  -- Of two calls that are the user's first, one waits here, and then finds the user.
-  perform pg_advisory_xact_lock(uuid_hash_extended(p_user_id, 0));
-  perform from public.user_usage u where u.user_id = p_user_id for no key update;
-  return found;
+  return v_usage;
 end;
 $$;
 
 comment on function tollgate.lock_user(uuid) is
-  'Makes a user''s calls queue until the end of the transaction; false where the user does not exist yet. Lock alone, read afterwards: a statement that waited for a lock re-reads only the locked row.';
+  'Makes a user''s calls queue until the end of the transaction, and gives the user''s row; null where the user does not exist yet. Lock alone, read all else afterwards: a statement that waited for a lock re-reads only the locked row.';
 
 create function tollgate.current_api_key_id()
 returns uuid

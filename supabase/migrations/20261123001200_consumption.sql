@@ -389,7 +389,7 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
-  v_exists boolean;
+  v_usage public.user_usage;
   v_request tollgate.request;
   v_receipt public.receipt;
   v_attempt tollgate.attempt;
@@ -402,7 +402,7 @@ begin
     perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
   end if;
   if not p_check_only then
-    v_exists := tollgate.lock_user(v_user_id);
+    v_usage := tollgate.lock_user(v_user_id);
   end if;
 
   v_request := row(
@@ -416,8 +416,8 @@ begin
     end if;
   end if;
 
-  if v_exists and p_mode = 'all_or_nothing' then
-    v_receipt := tollgate.consume_plainly(p_project_id, v_request, p_at);
+  if v_usage.user_id is not null and p_mode = 'all_or_nothing' then
+    v_receipt := tollgate.consume_plainly(p_project_id, v_usage, v_request, p_at);
     if v_receipt.success then
       return v_receipt;
     end if;
@@ -431,7 +431,7 @@ begin
   );
   t := v_attempt.transfer;
   if t.user_id is not null and not p_check_only then
-    if not v_exists then
+    if v_usage.user_id is null then
       perform tollgate.create_user(p_project_id, p_external_user_id, t.created_at);
     end if;
     perform tollgate.record(

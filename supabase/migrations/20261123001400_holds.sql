@@ -243,7 +243,7 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_user_id constant uuid := tollgate.tracked_user_id(p_project_id, p_external_user_id);
-  v_exists boolean;
+  v_usage public.user_usage;
   v_hash bigint;
   a tollgate.account;
   d tollgate.decision;
@@ -255,7 +255,7 @@ begin
   perform tollgate.require_consumer(v_user_id);
   perform tollgate.check_request(p_external_user_id, p_tokens, p_metadata, p_request_id);
   perform tollgate.expiry_of(now(), p_ttl_seconds);
-  v_exists := tollgate.lock_user(v_user_id);
+  v_usage := tollgate.lock_user(v_user_id);
 
   v_hash := hash_record_extended(row('hold'::text, p_tokens, p_tag_id, p_ttl_seconds, p_metadata), 0);
   t := tollgate.find_replay(v_user_id, p_request_id, v_hash);
@@ -309,7 +309,7 @@ begin
   h.placed_by := case when not tollgate.is_trusted() then tollgate.caller_id() end;
   h.expires_at := t.hold_expires_at;
   h.created_at := t.created_at;
-  if not v_exists then
+  if v_usage.user_id is null then
     perform tollgate.create_user(p_project_id, p_external_user_id, a.at);
   end if;
   insert into public.token_holds select h.*;

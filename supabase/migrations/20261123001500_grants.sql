@@ -356,7 +356,7 @@ begin
   g.cost_basis := p_cost_basis;
   g.cost_currency := p_cost_currency;
   g.metadata := p_metadata;
-  if not tollgate.lock_user(g.user_id) then
+  if (tollgate.lock_user(g.user_id)).user_id is null then
     perform tollgate.create_user(p_project_id, p_external_user_id, coalesce(p_at, clock_timestamp()));
   end if;
   g.tag_ids := tollgate.tag_ids(p_project_id, p_tags);
@@ -442,7 +442,7 @@ declare
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, 1, p_metadata, p_request_id);
-  if not tollgate.lock_user(v_user_id) then
+  if (tollgate.lock_user(v_user_id)).user_id is null then
     perform tollgate.refuse_unknown_user(p_project_id, p_external_user_id);
   end if;
   t := tollgate.find_replay(v_user_id, p_request_id, v_hash);
@@ -719,7 +719,7 @@ begin
     raise exception using
       errcode = 'TG001', message = 'priority must be a whole number from 1 to 100', hint = '50 is usual.';
   end if;
-  if not tollgate.lock_user(v_user_id) then
+  if (tollgate.lock_user(v_user_id)).user_id is null then
     perform tollgate.create_user(p_project_id, p_external_user_id, clock_timestamp());
   end if;
   v_tag_ids := tollgate.tag_ids(p_project_id, p_tags);
@@ -780,7 +780,7 @@ declare
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, 1, null, null);
-  if not tollgate.lock_user(v_user_id) then
+  if (tollgate.lock_user(v_user_id)).user_id is null then
     perform tollgate.refuse_unknown_user(p_project_id, p_external_user_id);
   end if;
   v_now := clock_timestamp();

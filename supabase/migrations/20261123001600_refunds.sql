@@ -162,7 +162,7 @@ declare
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, coalesce(p_tokens, 1), p_metadata, p_request_id);
-  if not tollgate.lock_user(v_user_id) then
+  if (tollgate.lock_user(v_user_id)).user_id is null then
     raise exception using
       errcode = 'TG004',
       message = format('The user %L is not known in this project', p_external_user_id),

@@ -427,7 +427,7 @@ begin
     perform pg_advisory_xact_lock(uuid_hash_extended(p_user_id, 0));
     perform from public.tracked_users u where u.id = p_user_id for no key update;
   end if;
-  return tollgate.lock_user(p_user_id);
+  return (tollgate.lock_user(p_user_id)).user_id is not null;
 end;
 $$;
 

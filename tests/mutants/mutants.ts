@@ -165,15 +165,15 @@ export const MUTANTS: Mutant[] = [
   mutant(
     "calls of a user do not queue",
     "lock_user",
-    "where u.user_id = p_user_id for no key update;\n  if found then",
-    "where u.user_id = p_user_id;\n  if found then",
+    "where u.user_id = p_user_id for no key update;\n  if not found then",
+    "where u.user_id = p_user_id;\n  if not found then",
     "concurrency/one_user",
   ),
   mutant(
     "the clock is read before the lock",
     "consume",
-    "v_exists := tollgate.lock_user(v_user_id);",
-    "p_at := coalesce(p_at, clock_timestamp());\n    v_exists := tollgate.lock_user(v_user_id);",
+    "v_usage := tollgate.lock_user(v_user_id);",
+    "p_at := coalesce(p_at, clock_timestamp());\n    v_usage := tollgate.lock_user(v_user_id);",
     "concurrency/waiting_call",
   ),
   mutant(

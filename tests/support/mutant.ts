@@ -21,11 +21,10 @@ export async function createMutant(mutation: string): Promise<string> {
 /** Calls of one user no longer queue. */
 export const WITHOUT_USER_LOCK = `
   create or replace function tollgate.lock_user(p_user_id uuid)
-  returns boolean language plpgsql volatile security invoker set search_path = ''
+  returns public.user_usage language plpgsql volatile security invoker set search_path = ''
   as $$
   begin
-    perform from public.user_usage u where u.user_id = p_user_id;
-    return found;
+    return (select u from public.user_usage u where u.user_id = p_user_id);
   end;
   $$`;
 
@@ -63,11 +62,13 @@ export const SWALLOWS_TIMEOUTS = `
 /** A timeout is no longer told from a fault in the kernel. */
 export const HIDES_TIMEOUTS = `
   create or replace function tollgate.lock_user(p_user_id uuid)
-  returns boolean language plpgsql volatile security invoker set search_path = ''
+  returns public.user_usage language plpgsql volatile security invoker set search_path = ''
   as $$
+  declare
+    v_usage public.user_usage;
   begin
-    perform from public.user_usage u where u.user_id = p_user_id for no key update;
-    return found;
+    select * into v_usage from public.user_usage u where u.user_id = p_user_id for no key update;
+    return v_usage;
   exception when query_canceled or lock_not_available then
     raise exception 'something went wrong';
   end;
