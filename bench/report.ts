@@ -27,6 +27,18 @@ const fixed = (number: number) => number.toFixed(number < 10 ? 2 : 1);
 const ratio = ({ median, lowest, highest }: Ratio) =>
   `${median.toFixed(2)} [${lowest.toFixed(2)}–${highest.toFixed(2)}]`;
 
+/** A paragraph, broken as `deno fmt` does. */
+function paragraph(text: string): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line === "") lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length <= 100) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join("\n") + "\n";
+}
+
 /** Aligned as `deno fmt` has it. */
 function table(head: string[], rows: string[][]): string {
   const widths = head.map((_, column) =>
@@ -49,13 +61,15 @@ function figures(results: Results): string {
   const first = consumption.filter(({ clients }) => clients === 1);
   const [none] = history;
   return [
-    `Measured on ${results.date} in ${
-      results.minutes.toFixed(0)
-    } minutes by \`${results.command}\`: ` +
-    `${results.rounds} rounds of ${results.secondsEach} s each, on ${machine.cores} cores ` +
-    `(${machine.cpu}), ${machine.memoryGiB} GiB; PostgreSQL ${machine.postgres}, fsync and ` +
-    `synchronous_commit on; load by ${machine.generator} on the same cores. Medians ` +
-    `[lowest–highest round].\n`,
+    paragraph(
+      `Measured on ${results.date} in ${
+        results.minutes.toFixed(0)
+      } minutes by \`${results.command}\`: ` +
+        `${results.rounds} rounds of ${results.secondsEach} s each, on ${machine.cores} cores ` +
+        `(${machine.cpu}), ${machine.memoryGiB} GiB; PostgreSQL ${machine.postgres}, fsync and ` +
+        `synchronous_commit on; load by ${machine.generator} on the same cores. Medians ` +
+        `[lowest–highest round].`,
+    ),
     "### What was to be reached\n",
     reached(results),
     "### A consumption, against the floor\n",
@@ -103,8 +117,10 @@ function figures(results: Results): string {
       ["transfers", "calls/s", "of none"],
       history.map((one) => [whole(one.rows), whole(one.perSecond), ratio(one.ratio)]),
     ),
-    `The source document's sums (bench/naive.sql), in turns with ours without history ` +
-    `(${whole(none!.perSecond)} calls/s above):\n`,
+    paragraph(
+      `The source document's sums (bench/naive.sql), in turns with ours without history ` +
+        `(${whole(none!.perSecond)} calls/s above):`,
+    ),
     table(
       ["transfers", "indexes", "calls/s", "times slower than ours"],
       naive.map((one) => [
@@ -116,17 +132,23 @@ function figures(results: Results): string {
     ),
     "### From HTTP to SQL, one client\n",
     table(["", "p50 ms", "p99 ms"], chain.map((one) => [one.name, fixed(one.p50), fixed(one.p99)])),
-    `The edge function makes ${fixed(edgeFunction.rpcsPerRequest)} RPC a request, and takes ` +
-    `${fixed(edgeFunction.cpuMilliseconds)} ms of CPU for it (user and system time of the whole ` +
-    `Deno process, its HTTP server and client included; mean of 1,000).\n`,
+    paragraph(
+      `The edge function makes ${fixed(edgeFunction.rpcsPerRequest)} RPC a request, and takes ` +
+        `${
+          fixed(edgeFunction.cpuMilliseconds)
+        } ms of CPU for it (user and system time of the whole ` +
+        `Deno process, its HTTP server and client included; mean of 1,000).`,
+    ),
     "### Storage\n",
-    `A consumption from grants with a request id adds ${
-      whole(storage.bytesPerCall)
-    } bytes to tables ` +
-    `and indexes, besides ${
-      whole(find(consumption, "from grants, with a request id", 1).walBytes)
-    } ` +
-    `bytes of WAL. The hot rows, under default autovacuum:\n`,
+    paragraph(
+      `A consumption from grants with a request id adds ${
+        whole(storage.bytesPerCall)
+      } bytes to tables ` +
+        `and indexes, besides ${
+          whole(find(consumption, "from grants, with a request id", 1).walBytes)
+        } ` +
+        `bytes of WAL. The hot rows, under default autovacuum:`,
+    ),
     table(
       ["table", "updates", "heap-only", "MiB before", "MiB after"],
       storage.hotRows.map((one) => [
