@@ -276,6 +276,7 @@ export function settle(
   call: { tokens: number; allowExcess: boolean } & Context,
 ): Answer {
   const { tokens, allowExcess } = call;
+  requireHold(account, number);
   return once(account, call, ["settle", number, tokens, allowExcess], (request) => {
     const hold = requireOpen(account, number, request.at);
     const { tag } = hold;
@@ -321,6 +322,7 @@ export function extend(
   number: number | null,
   call: { ttl: number } & Context,
 ): Answer {
+  requireHold(account, number);
   return once(account, call, ["extend", number, call.ttl], (request) => {
     const hold = requireOpen(account, number, request.at);
     const expiresAt = Math.max(hold.expiresAt, request.at + call.ttl * 1000);
@@ -329,15 +331,22 @@ export function extend(
 }
 
 export function release(account: Account, number: number | null, call: Context): Answer {
+  requireHold(account, number);
   return once(account, call, ["release", number], (request) => {
     const hold = requireOpen(account, number, request.at);
     return bookStep(account, hold, { ...request, type: "release", holdExpiresAt: null });
   });
 }
 
-function requireOpen(account: Account, number: number | null, at: number): Hold {
+/** Looked for before a request id is: the hold names the user whose request it is. */
+function requireHold(account: Account, number: number | null): Hold {
   const hold = holdsOf(account).find((hold) => hold.number === number);
   if (!hold) throw new Mistake("TG011");
+  return hold;
+}
+
+function requireOpen(account: Account, number: number | null, at: number): Hold {
+  const hold = requireHold(account, number);
   if (hold.endedBy !== null || hold.expiresAt <= at) throw new Mistake("TG012");
   return hold;
 }

@@ -237,9 +237,11 @@ export function notBefore(account: Account, at: number): number {
 export function past(account: Account, at: number): Account {
   const transfers = account.transfers.filter((transfer) => transfer.at <= at);
   const begunUnused = account.begunUnused.filter((begun) => begun.at <= at);
-  // What was due counted, written down or not.
+  // What was due counted, written down or not, if it had been agreed on.
+  const agreedAt = new Map(account.recurring.map(({ id, createdAt }) => [id, createdAt]));
   const grants = account.grants.filter(({ number, origin, effectiveAt }) =>
-    number <= transfers.length || origin && effectiveAt <= at
+    number <= transfers.length ||
+    origin && Math.max(effectiveAt, agreedAt.get(origin) ?? effectiveAt) <= at
   );
   return { ...account, transfers, grants, begunUnused, isPast: true };
 }

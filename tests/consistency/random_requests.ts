@@ -47,6 +47,23 @@ export type Request =
 
 export type Single = Exclude<Request, { kind: "batch" }>;
 
+/** Duplicate: a request of before once more; mismatch: another one with its id. */
+export const KINDS = [
+  "consume",
+  "batch",
+  "hold",
+  "settle",
+  "extend",
+  "release",
+  "refund",
+  "grant",
+  "void",
+  "change",
+  "duplicate",
+  "mismatch",
+] as const;
+export type Kind = typeof KINDS[number];
+
 interface Keyed {
   requestId: string | null;
 }
@@ -61,34 +78,39 @@ const DAY = 24 * HOUR;
 export class Requests {
   readonly #earlier: Single[] = [];
   #lastId = 0;
+  #random!: Random;
 
   constructor(
-    readonly random: Random,
     readonly accounts: ReadonlyMap<string, model.Account>,
     readonly plans: ReadonlyMap<string, model.Plan>,
   ) {}
 
-  next(names: string[], now: number): Request {
-    const { random } = this;
-    if (random.number() < 0.05) return this.#batch(names, now);
-    const request = this.#earlier.length > 0 && random.number() < 0.1
-      ? this.#again(now)
-      : this.#fresh(random.pick(names), now);
+  /** Of that kind where there is something to do it to, else one that makes it. */
+  next(kind: Kind, random: Random, names: string[], now: number): Request {
+    this.#random = random;
+    if (kind === "batch") return this.#batch(names, now);
+    const earlier = this.#earlier.length > 0 && random.pick(this.#earlier.slice(-100));
+    const name = earlier ? earlier.name : random.pick(names);
+    const request = earlier && kind === "duplicate"
+      ? this.#varied(earlier)
+      : earlier && kind === "mismatch"
+      ? { ...this.#fresh(random.pick(KINDS), name, now), requestId: earlier.requestId }
+      : this.#fresh(kind, random.pick(names), now);
     if (request.requestId !== null) this.#earlier.push(request);
     return request;
   }
 
   #batch(names: string[], now: number): Request {
-    const { random } = this;
+    const random = this.#random;
     const items: Consume[] = [];
     const count = random.integer(1, 6);
     while (items.length < count) {
       let item = this.#consume(random.pick(names), now);
       if (items.length > 0 && random.number() < 0.15) item = this.#varied(random.pick(items));
       else if (this.#earlier.length > 0 && random.number() < 0.15) {
-        const again = this.#again(now);
+        const again = random.pick(this.#earlier.slice(-100));
         const { name, requestId } = again;
-        item = again.kind === "consume" ? again : { ...item, name, requestId };
+        item = again.kind === "consume" ? this.#varied(again) : { ...item, name, requestId };
       }
       items.push(random.number() < 0.05 ? { ...item, tag: "GPT-typo" } : item);
     }
@@ -97,76 +119,82 @@ export class Requests {
     return { kind: "batch", items, allOrNothing: random.number() < 0.4 };
   }
 
-  /** A request that was made before: the same, or another one with its id. */
-  #again(now: number): Single {
-    const { random } = this;
-    const earlier = random.pick(this.#earlier.slice(-100));
-    const { name, requestId } = earlier;
-    return random.number() < 0.1 ? { ...this.#fresh(name, now), requestId } : this.#varied(earlier);
-  }
-
   /** Mostly the same. */
   #varied<R extends Single>(request: R): R {
-    if (this.random.number() < 0.8) return request;
+    if (this.#random.number() < 0.8) return request;
     const copy = { ...request };
     if ("ttl" in copy) copy.ttl = copy.ttl % 86400 + 1;
-    else if (copy.kind === "consume" && this.random.number() < 0.5) {
+    else if (copy.kind === "consume" && this.#random.number() < 0.5) {
       copy.mode = copy.mode === "up_to" ? "all_or_nothing" : "up_to";
     } else if ("tokens" in copy) copy.tokens = (copy.tokens ?? 0) + 1;
     return copy;
   }
 
-  #fresh(name: string, now: number): Single {
-    const { random } = this;
+  #fresh(kind: Kind, name: string, now: number): Single {
+    const random = this.#random;
     const requestId = this.#requestId();
     const account = this.accounts.get(name);
-    const dice = random.integer(1, 100);
-    if (dice <= 10) {
-      const lifetime = random.pick([Infinity, HOUR, 7 * DAY, random.integer(SECOND, 60 * DAY)]);
-      const effectiveAt = random.pick([null, null, now - DAY, now + random.integer(1, 3 * DAY)]);
-      return {
-        kind: "grant",
-        name,
-        tokens: 3 * this.#amount(),
-        effectiveAt,
-        endsAt: Math.max(now, effectiveAt ?? now) + lifetime,
-        priority: random.pick([50, 50, 50, 1, 99]),
-        tags: random.pick([null, null, ["GPT-4"], ["GPT-5", "images"]]),
-        requestId,
-      };
-    }
-    if (dice <= 16) return { kind: "change", name, ...this.#change(now), requestId };
-    if (dice <= 18 && account) {
-      const grant = random.number() < 0.05 ? null : random.pick(account.grants.slice(-8)) ?? null;
-      return { kind: "void", name, grant, requestId };
-    }
-    if (dice <= 44) return this.#consume(name, now);
-    const { tokens, tag } = this.#consume(name, now);
-    const newHold: Single = { kind: "hold", name, tokens, tag, ttl: this.#ttl(), requestId };
-    if (dice <= 60 || !account) return newHold;
-    if (dice <= 72 && account.transfers.length > 0) return this.#refund(name, account, now);
-
-    // Open, or only just expired.
-    const current = model.openHolds(account, now - 1);
-    const holds = random.number() < 0.9 ? current : model.holdsOf(account).slice(-10);
-    if (holds.length === 0) return newHold;
-    const picked = random.pick(holds);
-    const hold = random.number() < 0.02 ? null : picked.number;
-    if (dice <= 78) return { kind: "extend", name, hold, ttl: this.#ttl(), requestId };
-    if (dice <= 82) return { kind: "release", name, hold, requestId };
-    const held = picked.tokens;
-    return {
-      kind: "settle",
+    const consume = this.#consume(name, now);
+    const hold: Single = {
+      kind: "hold",
       name,
-      hold,
-      tokens: random.pick([0, random.integer(0, held), held, held + random.integer(1, 50)]),
-      allowExcess: random.number() < 0.8,
+      tokens: consume.tokens,
+      tag: consume.tag,
+      ttl: this.#ttl(),
       requestId,
     };
+    switch (kind) {
+      case "grant": {
+        const lifetime = random.pick([Infinity, HOUR, 7 * DAY, random.integer(SECOND, 60 * DAY)]);
+        const effectiveAt = random.pick([null, null, now - DAY, now + random.integer(1, 3 * DAY)]);
+        return {
+          kind,
+          name,
+          tokens: 3 * this.#amount(),
+          effectiveAt,
+          endsAt: Math.max(now, effectiveAt ?? now) + lifetime,
+          priority: random.pick([50, 50, 50, 1, 99]),
+          tags: random.pick([null, null, ["GPT-4"], ["GPT-5", "images"]]),
+          requestId,
+        };
+      }
+      case "change":
+        return { kind, name, ...this.#change(now), requestId };
+      case "void": {
+        if (!account) return consume;
+        const grant = random.number() < 0.05 ? null : random.pick(account.grants.slice(-8)) ?? null;
+        return { kind, name, grant, requestId };
+      }
+      case "refund":
+        return account && account.transfers.length > 0 ? this.#refund(name, account, now) : consume;
+      case "hold":
+        return hold;
+      case "settle":
+      case "extend":
+      case "release": {
+        if (!account) return hold;
+        // Open, or only just expired.
+        const current = model.openHolds(account, now - 1);
+        const holds = random.number() < 0.9 ? current : model.holdsOf(account).slice(-10);
+        if (holds.length === 0) return hold;
+        const { number, tokens: held } = random.pick(holds);
+        const step = { name, hold: random.number() < 0.02 ? null : number, requestId };
+        if (kind === "extend") return { kind, ...step, ttl: this.#ttl() };
+        if (kind === "release") return { kind, ...step };
+        return {
+          kind,
+          ...step,
+          tokens: random.pick([0, random.integer(0, held), held, held + random.integer(1, 50)]),
+          allowExcess: random.number() < 0.8,
+        };
+      }
+      default:
+        return consume;
+    }
   }
 
   #consume(name: string, now: number): Consume {
-    const { random } = this;
+    const random = this.#random;
     return {
       kind: "consume",
       name,
@@ -178,7 +206,7 @@ export class Requests {
   }
 
   #refund(name: string, account: model.Account, now: number): Request & { kind: "refund" } {
-    const { random } = this;
+    const random = this.#random;
     const recent = account.transfers.slice(-60);
     const paid = recent.filter(({ type }) => type === "consumption");
     const byMany = paid.filter(({ draws }) => draws.length > 1);
@@ -203,7 +231,7 @@ export class Requests {
   }
 
   #change(now: number): model.Change {
-    const { random } = this;
+    const random = this.#random;
     const some = <T>(chance: number, value: T) => random.number() < chance ? value : null;
     const payment = some(
       0.4,
@@ -223,20 +251,20 @@ export class Requests {
   }
 
   #requestId(): string | null {
-    return this.random.number() < 0.3 ? `request ${++this.#lastId}` : null;
+    return this.#random.number() < 0.3 ? `request ${++this.#lastId}` : null;
   }
 
   #amount(): number {
-    return this.random.integer(1, this.random.pick([10, 100, 100, 1000]));
+    return this.#random.integer(1, this.#random.pick([10, 100, 100, 1000]));
   }
 
   /** All that is left of something, or one token more. */
   #boundaryAmount(name: string, now: number): number | undefined {
     const account = this.accounts.get(name);
-    if (!account || this.random.number() < 0.75) return;
+    if (!account || this.#random.number() < 0.75) return;
     const { restrictions, ...balance } = model.balance(account, now);
     const quotaFree = (balance.quotaAmount ?? 0) - (balance.quotaUsed ?? 0);
-    const amount = this.random.pick([
+    const amount = this.#random.pick([
       balance.tokensLeft,
       // Also where payment closes the quota.
       quotaFree - (balance.quotaHeld ?? 0) + balance.grantsLeft,
@@ -244,11 +272,11 @@ export class Requests {
       balance.quotaLeft,
       ...restrictions.map(({ left }) => left),
     ]);
-    return Math.max(1, amount + this.random.pick([0, 0, 1]));
+    return Math.max(1, amount + this.#random.pick([0, 0, 1]));
   }
 
   /** In seconds. */
   #ttl(): number {
-    return this.random.pick([1, 600, 3600, 86400, this.random.integer(1, 86400)]);
+    return this.#random.pick([1, 600, 3600, 86400, this.#random.integer(1, 86400)]);
   }
 }
