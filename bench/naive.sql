@@ -20,15 +20,17 @@ create table token_transfers (
 create index idx_tracked_users_project_external on tracked_users (project_id, external_id);
 create index idx_user_token_grants_expires on user_token_grants (expires_at) where expires_at is not null;
 
--- One user with 5 grants, and %SIZE% consumptions of them, a minute apart, up to now.
-insert into tracked_users select id, project, 'user' from public.bench_ids, gen_random_uuid() id;
+-- %USERS% users with 5 grants and %SIZE% consumptions of them each, a minute apart, up to now. How many
+-- users matters: as written, the subquery groups the rows of all of them.
+insert into tracked_users
+select gen_random_uuid(), project, 'user' || n from public.bench_ids, generate_series(1, %USERS%) n;
 insert into user_token_grants
 select gen_random_uuid(), id, 1e12, now() + n * interval '1 day' from tracked_users, generate_series(1, 5) n;
 insert into token_transfers (user_id, amount, tag_id, created_at)
 select u.id, -1, tag, now() - n * interval '1 minute' from tracked_users u, public.bench_ids, generate_series(1, %SIZE%) n;
 insert into user_token_grants_consume (user_token_grants_id, token_deduction, created_at)
 select g.id, 1, now() - n * interval '1 minute'
-from (select id, row_number() over () - 1 as i from user_token_grants) g
+from (select id, row_number() over (partition by user_id) - 1 as i from user_token_grants) g
 join generate_series(1, %SIZE%) n on n % 5 = g.i;
 
 create function used(p_user_id uuid, p_tag_id uuid, p_since timestamptz)

@@ -42,11 +42,13 @@ export interface Results {
   /** A consumption with a request id first. */
   calls: Measurement[];
   /** Spread load first; 16 clients. */
-  hot: { ours: Measurement[]; floor: Measurement[] };
+  hot: { ours: Measurement[]; floor: Measurement[]; ofFloor: Ratio };
   /** Without history first. */
   history: (Measurement & { rows: number })[];
-  naive: (Measurement & { rows: number; indexed: boolean })[];
+  /** `rows`: of each of so many users, one of whom is hit. */
+  naive: (Measurement & { rows: number; users: number; indexed: boolean })[];
   chain: { name: string; p50: number; p99: number }[];
+  /** Median of lots of a hundred requests: the kernel counts a process's CPU in hundredths of a second. */
   edgeFunction: { cpuMilliseconds: number; rpcsPerRequest: number };
   storage: {
     /** That a consumption adds to tables and indexes. */

@@ -44,7 +44,7 @@ create table public.user_token_grants (
     token_amount >= 1 and tokens_used between 0 and token_amount and is_spent = (tokens_used = token_amount)
   )
 )
-with (fillfactor = 80);
+with (fillfactor = 50);
 -- What else must hold of a grant is checked by a trigger, once: a CHECK is parsed for every update.
 
 -- FIFO order of what can still be spent. Spent grants leave it and expired ones are skipped by
