@@ -8,6 +8,7 @@ import { Project, type User } from "../support/project.ts";
 const { sql, url, connect } = useDatabase();
 const TRANSFERS = 20_000;
 const GRANTS = 4000;
+const STATEMENTS = 15;
 
 /** Calls go over one connection, whose caches are warm; buffers then depend on the data alone. */
 const connection = connect(1);
@@ -151,6 +152,38 @@ test("a consumption stays within its bounds, whatever the history, and scans no 
   expect(Math.min(...costs.map(({ pages }) => pages))).toBeLessThanOrEqual(50);
   expect(Math.min(...costs.map(({ bytes }) => bytes))).toBeLessThanOrEqual(1000);
   expect(scanned).toEqual([]);
+});
+
+test("a consumption takes no more statements than it did", async () => {
+  const { pathname } = new URL(url);
+  const superuser = postgres(
+    databaseUrl(inject("stack").own!.dbPort, SUPERUSER, pathname.slice(1)),
+    { max: 1, types, onnotice() {} },
+  );
+  try {
+    await superuser`create extension if not exists pg_stat_statements`;
+    await superuser`set pg_stat_statements.track = 'all'`;
+    // What the functions run, assignments that need a query included.
+    const nested = async () => {
+      const [row] = await superuser<{ calls: number }[]>`
+        select coalesce(sum(calls), 0)::bigint as calls from pg_stat_statements
+        where not toplevel and dbid = (select oid from pg_database where datname = current_database())`;
+      return row!.calls;
+    };
+    const counts: number[] = [];
+    for (let call = 0; call < 5; call++) {
+      const before = await nested();
+      await superuser.unsafe(`select * from consume_tokens_v2('${veteran.project.id}',
+        '${veteran.externalId}', 1, (select id from tags))`);
+      counts.push(await nested() - before);
+    }
+
+    // The first one may begin a period, or a window.
+    expect(Math.min(...counts)).toBeGreaterThan(5);
+    expect(Math.min(...counts)).toBeLessThanOrEqual(STATEMENTS);
+  } finally {
+    await superuser.end();
+  }
 });
 
 describe.each(Object.entries(calls))("%s", (_, call) => {
