@@ -100,6 +100,7 @@ begin
     select
       f.user_id, f.transfer_number, f.created_at, f.grants_left,
       lag(f.created_at) over w as previous_at,
+      coalesce(lag(f.transfer_number) over w, 0) as previous_number,
       sum(case
         when f.user_token_grants_id is null then - f.grants_used
         when f.transaction_type = 'refund' then f.amount + f.base_quota_used
@@ -127,9 +128,22 @@ begin
   where (u.last_transfer_number, u.last_transfer_number, u.last_transfer_at)
     is distinct from (coalesce(n.transfers, 0), coalesce(n.last_number, 0), coalesce(n.last_at, '-infinity'))
   union all
+  select 'number of transfers', t.user_id, t.transfer_number::text, (t.previous_number + 1)::text, t.transfer_number::text
+  from successions t
+  where t.transfer_number <> t.previous_number + 1
+  union all
   select 'time of a transfer', t.user_id, t.transfer_number::text, t.previous_at::text, t.created_at::text
   from successions t
   where t.created_at < t.previous_at
+
+  -- What settles a hold counts when the hold was made, a refund when its consumption did.
+  union all
+  select 'instant that a transfer counts at', t.user_id, t.transfer_number::text,
+    coalesce(o.counted_at, o.created_at)::text, t.counted_at::text
+  from transfers t
+  left join transfers o on o.user_id = t.user_id and o.transfer_number = t.refers_to
+  where (t.counted_at is not null or t.transaction_type = 'refund')
+    and (t.counted_at = coalesce(o.counted_at, o.created_at)) is not true
 
   -- A request id is applied once.
   union all
@@ -449,6 +463,16 @@ begin
       where h.user_id = t.user_id and h.transfer_number = t.refers_to and h.ended_by = t.transfer_number
     )
 
+  -- A settlement draws on what its hold set aside, grant by grant.
+  union all
+  select 'grants that paid a settlement', d.user_id, d.transfer_number::text,
+    concat_ws(' ', d.user_token_grants_id, coalesce(s.tokens, 0)), d.token_deduction::text
+  from holds h
+  join draws d on d.user_id = h.user_id and d.transfer_number = h.ended_by
+  left join grant_sources s
+    on s.user_id = h.user_id and s.transfer_number = h.transfer_number and s.grant_id = d.user_token_grants_id
+  where d.token_deduction > coalesce(s.tokens, 0)
+
   -- What open holds set aside of a grant is still in it.
   union all
   select 'tokens held of a grant', l.user_id, l.grant_id::text, (g.token_amount - g.tokens_used)::text, l.tokens::text
@@ -500,6 +524,8 @@ begin
     from (
       select f.user_id, f.tag_id from used_tags f
       union all
+      select distinct f.user_id, f.tag_id from transfers f where f.tag_id is not null
+      union all
       select f.user_id, unnest(f.tag_ids) from grants f where f.tag_ids is not null
       union all
       select f.user_id, unnest(f.tag_ids) from recurring f where f.tag_ids is not null
@@ -508,16 +534,17 @@ begin
     join public.tags t on t.id = g.tag_id
     union all
     select 'quota', q.id, q.user_id, u.project_id, p.project_id
-    from (select distinct f.user_id, f.quota_id as id from quota_usages f) q
+    from (
+      select distinct f.user_id, f.quota_id as id from quota_usages f
+      union
+      select f.user_id, f.recurring_grant_id from grants f where f.grant_type = 'rollover'
+    ) q
     join users u on u.id = q.user_id
     join public.plan_quotas n on n.id = q.id
     join public.plans p on p.id = n.plan_id
     union all
     select 'API key', k.id, k.user_id, u.project_id, a.project_id
-    from (
-      select distinct f.user_id, f.api_key_id as id from buckets f
-      where f.api_key_id <> '00000000-0000-0000-0000-000000000000'
-    ) k
+    from (select distinct f.user_id, f.api_key_id as id from transfers f where f.api_key_id is not null) k
     join users u on u.id = k.user_id
     join public.api_keys a on a.id = k.id
     union all

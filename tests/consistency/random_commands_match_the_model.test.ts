@@ -26,7 +26,7 @@ import {
 const { sql } = useDatabase();
 
 /** 5,000 runs by TOLLGATE_SOAK=5000. */
-const RUNS = Number(process.env["TOLLGATE_SOAK"] ?? 300);
+const RUNS = Number(process.env["TOLLGATE_SOAK"] || 300);
 const TIMEOUT = 120_000 + RUNS * 1000;
 /** So many at a time, each with its share of the runs. */
 const STREAMS = 4;
@@ -108,10 +108,11 @@ test.concurrent.each(streams)(
     const path = process.env["TOLLGATE_PATH"];
     await fc.assert(property, {
       seed: seed + stream,
-      numRuns: RUNS / STREAMS,
+      numRuns: Math.ceil(RUNS / STREAMS),
       ...(path && { path }),
       // Shrinking too ends in time to say what was found.
       interruptAfterTimeLimit: TIMEOUT - 30_000,
+      markInterruptAsFailure: true,
     });
   },
   TIMEOUT,

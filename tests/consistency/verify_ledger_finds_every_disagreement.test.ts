@@ -112,6 +112,36 @@ describe("of what constraints and snapshots say", () => {
       ["tokens used of a grant"],
     ],
     [
+      "numbers that do not begin with 1",
+      `update token_transfers set transfer_number = 0 where transfer_number = 1;
+        update user_token_grants_consume set transfer_number = 0 where transfer_number = 1`,
+      ["number of transfers"],
+    ],
+    [
+      "a number twice and another one not at all",
+      `alter table token_transfers drop constraint token_transfers_pkey;
+        update token_transfers set transfer_number = 1 where transfer_number = 2`,
+      ["number of transfers"],
+    ],
+    [
+      "a consumption that counts at another instant",
+      `update token_transfers set counted_at = created_at + interval '1 second'
+        where transfer_number = 3`,
+      ["instant that a transfer counts at"],
+    ],
+    [
+      "a grant by another project's API key",
+      `${stranger}
+        update token_transfers set api_key_id = '${STRANGER}' where transfer_number = 1`,
+      ["row of another project"],
+    ],
+    [
+      "a grant of another project's tag",
+      `${stranger}
+        update token_transfers set tag_id = '${STRANGER}' where transfer_number = 1`,
+      ["row of another project"],
+    ],
+    [
       "a request id that was applied twice",
       `drop index idx_token_transfers_request;
         update token_transfers set request_id = 'twice' where transfer_number > 2`,
@@ -481,9 +511,18 @@ describe("of holds and refunds", () => {
       ],
     ],
     [
+      "a refund that counts now",
+      "update token_transfers set counted_at = created_at where transfer_number = 10",
+      [
+        "instant that a transfer counts at",
+        "tokens used of a restriction",
+        "usage of a quarter of an hour",
+      ],
+    ],
+    [
       "a refund of something else",
       "update token_transfers set refers_to = 9 where transfer_number = 10",
-      ["tokens refunded of a consumption"],
+      ["instant that a transfer counts at", "tokens refunded of a consumption"],
     ],
     ["a refund that is gone", "delete from token_transfers where transfer_number = 10", [
       "grants that paid a transfer",
@@ -635,6 +674,15 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
       "a change of the account that does not say what was before",
       `update token_transfers set metadata = metadata - 'before' where metadata ? 'before'`,
       ["amount of a transfer"],
+    ],
+    [
+      "a settlement by a grant that its hold did not set aside",
+      `update token_holds h set sources = array[row(
+          (select g.id from user_token_grants g where g.user_id = h.user_id and g.voided_at is null limit 1),
+          token_amount, 0
+        )::token_source]
+        where ended_by is not null and user_id in (select user_id from recurring_grants)`,
+      ["grants that paid a settlement", "void of a grant"],
     ],
     [
       "a change of the account without metadata",

@@ -279,6 +279,13 @@ export const MUTANTS: Mutant[] = [
     "p_hold.expires_at >= p_at",
     "rules/hold",
   ),
+  mutant(
+    "what a released hold set aside stays so",
+    "account_at",
+    "and h.ended_by is null\n",
+    "",
+    "consistency/random",
+  ),
   mutant("a hold ends twice", "require_open", "v_state <> 'open'", "false", "rules/hold"),
   mutant(
     "a hold of another project is found",
