@@ -353,8 +353,10 @@ export function quotaPeriodAt(quota: Quota, anchor: number, clocks: Clocks, at: 
     : periodAt(anchor, quota.period, clocks.timeZone, at);
 }
 
+/** But for one that a change of plan ended as it began. */
 export function begunPeriods(account: Account): QuotaPeriod[] {
-  return begunInOrder(account).map(({ period }) => period);
+  return begunInOrder(account).map(({ period }) => period)
+    .filter((period) => period.start < endOf(account, period));
 }
 
 function begunInOrder({ transfers, begunUnused }: Account) {
