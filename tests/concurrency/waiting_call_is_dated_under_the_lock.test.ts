@@ -16,7 +16,8 @@ test("a call that waits takes the time after the lock, not the time it began", a
   await whileLocked(sql, ada, async (holder) => {
     call = ada.on(crowd).consume(1);
     await untilWaiting(sql, 1);
-    const [clock] = await holder<{ now: Date }[]>`select clock_timestamp() as now`;
+    const [clock] = await holder<{ now: Date }[]>`select clock_timestamp() as now
+      from pg_sleep(0.01)`; // Instants are read in milliseconds here.
     heldUntil = clock!.now;
   });
 
@@ -34,7 +35,8 @@ test("a grant that waits takes the time after the lock", async () => {
   await whileLocked(sql, ada, async (holder) => {
     call = ada.on(crowd).grant(1);
     await untilWaiting(sql, 1);
-    const [clock] = await holder<{ now: Date }[]>`select clock_timestamp() as now`;
+    const [clock] = await holder<{ now: Date }[]>`select clock_timestamp() as now
+      from pg_sleep(0.01)`; // Instants are read in milliseconds here.
     heldUntil = clock!.now;
   });
 

@@ -58,6 +58,7 @@ export const MUTANTS: Mutant[] = [
     "split",
     "g.effective_at > p_account.at\n      or ",
     "",
+    "rules/grants_can_be_spent",
     "consistency/single",
   ),
   mutant(
