@@ -728,6 +728,7 @@ begin
     a := tollgate.account_of(p, e, u, p_at);
     a.exists_already := false;
   end if;
+  a.limits := tollgate.limits_of(a, p_tag_ids);
   if (a.plan_quota).id is not null then
     a.quota := (
       select f from public.user_quota_usage f
@@ -735,10 +736,7 @@ begin
       order by f.period_start desc
       limit 1
     );
-    -- A call that was denied may have begun it.
-    a.at := greatest(a.at, (a.quota).begun_at);
   end if;
-  a.limits := tollgate.limits_of(a, p_tag_ids);
   a.grants := array(
     select row(
       f.id, f.token_amount - f.tokens_used, f.grant_type, f.priority, f.effective_at, f.expires_at, f.tag_ids,
@@ -767,7 +765,7 @@ end;
 $$;
 
 comment on function tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint) is
-  'A user''s account at an instant, or at the user''s last transfer or the beginning of the current quota period where that is later. Of restrictions of tags only those of the tags named. A user that does not exist yet has the account that first use would create, or null where the project has no default plan. p_but_hold leaves out one hold.';
+  'A user''s account at an instant, or at the user''s last transfer where that is later. Of restrictions of tags only those of the tags named. A user that does not exist yet has the account that first use would create, or null where the project has no default plan. p_but_hold leaves out one hold.';
 
 create function tollgate.limit_resets_at(p_limit tollgate.limit_state)
 returns timestamptz

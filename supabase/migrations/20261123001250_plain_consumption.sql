@@ -86,7 +86,7 @@ begin
     where f.user_id = v_user_id and f.quota_id = v_quota.id
     order by f.period_start desc
     limit 1;
-    if (v_at < q.period_end and v_at >= q.begun_at and not q.is_fixed) is not true then
+    if (v_at < q.period_end and not q.is_fixed) is not true then
       return null;
     end if;
     v_quota_left := tollgate.quota_left(true, v_quota.token_amount, q.tokens_used, 0);
