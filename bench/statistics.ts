@@ -15,7 +15,7 @@ function percentile(numbers: number[], share: number): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor((numbers.length - 1) * share)]!;
 }
 
-export function ratioOf(these: number[], those: number[]): Ratio {
+function ratioOf(these: number[], those: number[]): Ratio {
   const ratios = these.map((number, round) => number / those[round]!);
   return { median: median(ratios), lowest: Math.min(...ratios), highest: Math.max(...ratios) };
 }
@@ -39,8 +39,7 @@ export function summarise(
     clients,
     perSecond: median(rates),
     ratio: ratioOf(rates, base.map(perSecond)),
-    p50: percentile(all, 0.5),
-    p99: percentile(all, 0.99),
+    ...latency(all),
     walBytes: median(
       rounds.map(({ walBytes, milliseconds }) => walBytes / milliseconds.length / items),
     ),

@@ -235,17 +235,17 @@ security invoker
 set search_path = ''
 as $$
 begin
-  return hash_record_extended(
+  return case when p_request.request_id is not null then hash_record_extended(
     row(
       'consumption'::text, p_request.tokens, p_request.mode = 'up_to', p_request.tag_id, p_request.unknown_tag,
       p_request.metadata
     ), 0
-  );
+  ) end;
 end;
 $$;
 
 comment on function tollgate.consume_hash(tollgate.request) is
-  'The request_hash of a consumption: equal for equal parameters, in a batch or alone.';
+  'The request_hash of a consumption: equal for equal parameters, in a batch or alone; null without a request id.';
 
 create function tollgate.attempt(p_account tollgate.account, p_request tollgate.request)
 returns tollgate.attempt
@@ -395,6 +395,7 @@ declare
   v_attempt tollgate.attempt;
   t public.token_transfers;
 begin
+  -- Both ask this themselves: asked first, it saves most calls two statements.
   if not tollgate.is_trusted() then
     perform tollgate.require_consumer(v_user_id);
   end if;

@@ -73,7 +73,7 @@ begin
       q.unknown_tag := case when q.tag_id is null then v_item ->> 'tag' end;
       q.metadata := nullif(v_item -> 'metadata', 'null');
       q.request_id := v_item ->> 'request_id';
-      q.request_hash := case when q.request_id is not null then tollgate.consume_hash(q) end;
+      q.request_hash := tollgate.consume_hash(q);
       v_problem := tollgate.problem_of(q.external_id, q.tokens, q.metadata, q.request_id);
     end if;
     if v_problem is not null then
