@@ -340,7 +340,7 @@ create table public.user_usage (
   week_start public.weekday not null default 'monday',
   due_at timestamptz not null default 'infinity',
   last_transfer_number bigint not null default 0,
-  last_transfer_at timestamptz not null default '-infinity',
+  not_before timestamptz not null default '-infinity',
   last_hash bytea,
   limits public.limit_usage[] not null default '{}'
 )
@@ -353,8 +353,8 @@ comment on column public.user_usage.time_zone is 'The zone by which windows were
 comment on column public.user_usage.week_start is 'The day on which weeks began.';
 comment on column public.user_usage.due_at is 'From when on calls must look for recurring grants that are due; infinity where none is to come.';
 comment on column public.user_usage.last_transfer_number is 'Number of the user''s newest transfer.';
-comment on column public.user_usage.last_transfer_at is
-  'Instant of the user''s newest transfer: the user''s time does not run backwards from it.';
+comment on column public.user_usage.not_before is
+  'Nothing more of the user is dated before it: the instant of the newest transfer, or of the newest quota period where that began without one.';
 comment on column public.user_usage.last_hash is 'Hash of the user''s newest transfer, if it has one.';
 comment on column public.user_usage.limits is
   'The counts of restrictions. One that is not here is summed up from user_usage_buckets when it is needed.';

@@ -346,7 +346,7 @@ begin
       g.id := tollgate.computed_uuid(uuid_send(r.id) || int4send(i));
       continue when g.expires_at <= a.at or a.up_to_transfer is not null and (
         -- What had come due before the last transfer was written down by then, or had lapsed.
-        greatest(g.effective_at, r.created_at) < (a.usage).last_transfer_at
+        greatest(g.effective_at, r.created_at) < (a.usage).not_before
         or exists (select from public.user_token_grants f where f.user_id = a.user_id and f.id = g.id)
       );
       g.user_id := a.user_id;
@@ -437,7 +437,7 @@ begin
 
     g.id := tollgate.computed_uuid(uuid_send(v_quota.id) || uuid_send(a.user_id) || timestamptz_send(v_end));
     v_left := p.token_amount - p.tokens_used - v_held;
-    if v_left > 0 and (a.usage).last_transfer_at >= v_end then
+    if v_left > 0 and (a.usage).not_before >= v_end then
       -- What was refunded after the period lapsed with it.
       v_left := v_left + (
         select coalesce(sum(t.base_quota_used), 0) from public.token_transfers t
@@ -711,7 +711,7 @@ begin
   select * into e from public.tracked_users f where f.id = p_user_id;
   if found then
     select * into u from public.user_usage f where f.user_id = p_user_id;
-    a := tollgate.account_of(p, e, u, greatest(p_at, u.last_transfer_at));
+    a := tollgate.account_of(p, e, u, greatest(p_at, u.not_before));
   else
     if p.default_plan_id is null then
       return null;

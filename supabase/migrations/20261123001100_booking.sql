@@ -512,7 +512,7 @@ begin
       time_zone = n.time_zone,
       week_start = n.week_start,
       last_transfer_number = n.last_transfer_number,
-      last_transfer_at = n.last_transfer_at,
+      not_before = n.not_before,
       last_hash = case when n.last_hash is not null then (
         select s.hash from unnest(v_transfers) s
         where s.user_id = n.user_id and s.transfer_number = n.last_transfer_number

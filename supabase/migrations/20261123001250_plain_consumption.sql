@@ -39,7 +39,7 @@ declare
 begin
   select * into e from public.tracked_users f where f.id = v_user_id;
   select * into p from public.projects f where f.id = p_project_id;
-  v_at := greatest(coalesce(p_at, clock_timestamp()), p_usage.last_transfer_at);
+  v_at := greatest(coalesce(p_at, clock_timestamp()), p_usage.not_before);
   if p_usage.due_at <= v_at or p_usage.time_zone <> coalesce(e.time_zone, p.time_zone) or p_usage.week_start <> p.week_start
     or e.next_plan_at <= v_at or e.payment_status <> 'active' or p.tamper_evident or p_usage.last_hash is not null
     or exists (
@@ -154,7 +154,7 @@ begin
   end loop;
   perform tollgate.count_in_bucket(t);
   update public.user_usage f
-  set last_transfer_number = t.transfer_number, last_transfer_at = v_at, limits = v_counts
+  set last_transfer_number = t.transfer_number, not_before = v_at, limits = v_counts
   where f.user_id = v_user_id;
   return tollgate.receipt_of(t, p_request.external_id, v_tokens, v_sources, false);
 end;

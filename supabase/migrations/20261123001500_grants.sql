@@ -111,7 +111,7 @@ begin
     raise exception using
       errcode = 'TG004', message = 'user_id is not a known user', hint = 'Use the id of a row of tracked_users.';
   end if;
-  new.created_at := greatest(coalesce(new.created_at, clock_timestamp()), v_usage.last_transfer_at);
+  new.created_at := greatest(coalesce(new.created_at, clock_timestamp()), v_usage.not_before);
   new.effective_at := coalesce(new.effective_at, new.created_at);
   new.expires_at := nullif(new.expires_at, 'infinity');
   if new.tag_ids is not null then
@@ -235,9 +235,9 @@ security invoker
 set search_path = ''
 as $$
 begin
-  update public.user_token_grants g set expires_at = u.last_transfer_at
+  update public.user_token_grants g set expires_at = u.not_before
   from public.user_usage u
-  where g.user_id = new.user_id and g.id = new.id and u.user_id = new.user_id and u.last_transfer_at > new.expires_at;
+  where g.user_id = new.user_id and g.id = new.id and u.user_id = new.user_id and u.not_before > new.expires_at;
   return null;
 end;
 $$;
@@ -548,6 +548,8 @@ begin
   if tollgate.rollovers_are_due(a) then
     -- Begun, so that nothing rolls over into it twice.
     insert into public.user_quota_usage select (a.quota).*;
+    -- Though there may be nothing to roll over, and then no transfer that says so.
+    update public.user_usage u set not_before = a.at where u.user_id = a.user_id;
   end if;
 
   -- They are among the account's grants already: each transfer is to show what was left after it.

@@ -245,7 +245,7 @@ set search_path = ''
 as $$
 begin
   return (
-    select greatest(coalesce(p_at, clock_timestamp()), u.last_transfer_at + interval '1 microsecond')
+    select greatest(coalesce(p_at, clock_timestamp()), u.not_before + interval '1 microsecond')
     from public.user_usage u
     where u.user_id = p_user_id
   );

@@ -165,7 +165,7 @@ declare
 begin
   perform tollgate.require_reader(p_user_id);
   select
-    u.project_id, u.external_id, s.last_transfer_at,
+    u.project_id, u.external_id, s.not_before,
     array(
       select unnest(r.tag_ids) from public.plan_restrictions r where r.plan_id in (u.plan_id, u.next_plan_id)
     ) as tag_ids
@@ -173,7 +173,7 @@ begin
   from public.tracked_users u
   join public.user_usage s on s.user_id = u.id
   where u.id = p_user_id;
-  if p_at < v_user.last_transfer_at then
+  if p_at < v_user.not_before then
     a := tollgate.account_as_of(p_user_id, p_at);
   else
     a := tollgate.account_at(

@@ -48,6 +48,11 @@ begin
   recurring as not materialized (
     select * from public.recurring_grants f where p_project_id is null or f.user_id in (select u.id from users u)
   ),
+  totals as (
+    select t.user_id, count(*) as transfers, max(t.transfer_number) as last_number, max(t.created_at) as last_at
+    from transfers t
+    group by t.user_id
+  ),
   -- What consumptions, refunds and holds come to in each quarter of an hour, as user_usage_buckets has it.
   counted as (
     select
@@ -70,7 +75,7 @@ begin
   ),
   -- The counts that users keep of restrictions. Those of a restriction that is gone are dropped when next written.
   counts as (
-    select u.user_id, u.time_zone, u.week_start, u.last_transfer_at, r.tag_ids, r.duration, r.is_rolling, c.*
+    select u.user_id, u.time_zone, u.week_start, u.not_before, r.tag_ids, r.duration, r.is_rolling, c.*
     from usages u
     cross join lateral unnest(u.limits) c
     join public.plan_restrictions r on r.counter_id = c.counter_id
@@ -117,16 +122,20 @@ begin
 
   -- Transfers are numbered 1, 2, 3, ... and dated in that order; user_usage knows the last one.
   select 'number of transfers', coalesce(u.user_id, n.user_id), null,
-    concat_ws(' ', coalesce(n.transfers, 0), coalesce(n.last_number, 0), n.last_at),
-    concat_ws(' ', u.last_transfer_number, u.last_transfer_at)
+    concat_ws(' ', coalesce(n.transfers, 0), coalesce(n.last_number, 0)),
+    u.last_transfer_number::text
   from usages u
-  full join (
-    select t.user_id, count(*) as transfers, max(t.transfer_number) as last_number, max(t.created_at) as last_at
-    from transfers t
-    group by t.user_id
-  ) n on n.user_id = u.user_id
-  where (u.last_transfer_number, u.last_transfer_number, u.last_transfer_at)
-    is distinct from (coalesce(n.transfers, 0), coalesce(n.last_number, 0), coalesce(n.last_at, '-infinity'))
+  full join totals n on n.user_id = u.user_id
+  where (u.last_transfer_number, u.last_transfer_number)
+    is distinct from (coalesce(n.transfers, 0), coalesce(n.last_number, 0))
+  union all
+  -- A quota period may begin without a transfer, if a call is denied.
+  select 'time of a user', u.user_id, null, l.at::text, u.not_before::text
+  from usages u
+  left join totals n on n.user_id = u.user_id
+  left join (select q.user_id, max(q.begun_at) as begun_at from quota_usages q group by q.user_id) b on b.user_id = u.user_id
+  cross join lateral (select coalesce(greatest(n.last_at, b.begun_at), '-infinity') as at) l
+  where u.not_before <> l.at
   union all
   select 'number of transfers', t.user_id, t.transfer_number::text, (t.previous_number + 1)::text, t.transfer_number::text
   from successions t
@@ -394,7 +403,7 @@ begin
     from (select tollgate.quarter_of(c.starts_at) as at) q
     where c.is_rolling
   ) w
-  where (c.starts_at, c.ends_at) is distinct from (w.starts_at, w.ends_at) or c.starts_at > c.last_transfer_at
+  where (c.starts_at, c.ends_at) is distinct from (w.starts_at, w.ends_at) or c.starts_at > c.not_before
 
   -- Usage by quarters of an hour, and the tags used.
   union all
@@ -480,7 +489,7 @@ begin
     select s.user_id, s.grant_id, sum(s.tokens) as tokens
     from grant_sources s
     join usages u on u.user_id = s.user_id
-    where s.ended_by is null and s.expires_at > greatest(now(), u.last_transfer_at)
+    where s.ended_by is null and s.expires_at > greatest(now(), u.not_before)
     group by s.user_id, s.grant_id
   ) l
   left join grants g on g.user_id = l.user_id and g.id = l.grant_id

@@ -230,7 +230,8 @@ export function stateAt(account: Account, at: number) {
 
 /** A user's time never runs backwards. */
 export function notBefore(account: Account, at: number): number {
-  return Math.max(at, account.transfers.at(-1)?.at ?? -Infinity);
+  const { transfers, begunUnused } = account;
+  return Math.max(at, transfers.at(-1)?.at ?? -Infinity, begunUnused.at(-1)?.at ?? -Infinity);
 }
 
 /** As it was at an instant, but for what is changed by hand without a trace. */

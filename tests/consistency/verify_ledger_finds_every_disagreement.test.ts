@@ -342,8 +342,8 @@ describe("of consumptions and grants", () => {
     ]],
     [
       "another time of the last transfer",
-      "update user_usage set last_transfer_at = '2030-02-01Z'",
-      ["number of transfers"],
+      "update user_usage set not_before = '2030-02-01Z'",
+      ["time of a user"],
     ],
     ["a user without a usage row", "delete from user_usage", [
       "number of transfers",
@@ -527,6 +527,7 @@ describe("of holds and refunds", () => {
     ["a refund that is gone", "delete from token_transfers where transfer_number = 10", [
       "grants that paid a transfer",
       "number of transfers",
+      "time of a user",
       "tokens used of a restriction",
       "usage of a quarter of an hour",
     ]],

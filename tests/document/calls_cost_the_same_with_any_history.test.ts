@@ -91,7 +91,7 @@ async function addHistory(user: User) {
       from user_token_grants where user_id = ${user.id!} and is_spent`;
     await tx`
       update user_usage set last_transfer_number = ${GRANTS + TRANSFERS},
-        last_transfer_at = (select max(created_at) from token_transfers where user_id = ${user.id!})
+        not_before = (select max(created_at) from token_transfers where user_id = ${user.id!})
       where user_id = ${user.id!}`;
   });
   await superuser.end();

@@ -187,7 +187,7 @@ export const MUTANTS: Mutant[] = [
   mutant(
     "a user's time runs backwards",
     "account_at",
-    "greatest(p_at, u.last_transfer_at)",
+    "greatest(p_at, u.not_before)",
     "p_at",
     "time/late_clock",
   ),

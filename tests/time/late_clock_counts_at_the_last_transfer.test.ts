@@ -40,6 +40,30 @@ test("a call that is placed in an earlier quota period draws on the last one", a
     .toEqual([{ tokens_used: 100 }]);
 });
 
+test("a call that is placed before a quota period that a denied call began draws on that one", async () => {
+  const project = await Project.create(sql);
+  const plan = await project.plan({
+    quota: 10,
+    period: "1 day",
+    rollover: { maxTokens: 5, periods: 1 },
+  });
+  const user = await project.user("ada", { billingAnchor: "2126-05-01T00:00Z", planId: plan });
+  await user.consume(10, { at: "2126-05-01T12:00:00Z" });
+  expect(await user.consume(99, { at: "2126-05-02T00:00:00Z" })).toMatchObject({ success: false });
+
+  expect(await user.consume(4, { at: "2126-05-01T23:59:59Z" })).toMatchObject({
+    quota_left: 6,
+    created_at: new Date("2126-05-02T00:00:00Z"),
+  });
+  await user.grant(7);
+  expect(await user.consume(13, { at: "2126-05-01T23:59:58Z" })).toMatchObject({
+    base_quota_used: 6,
+    grants_used: 7,
+    created_at: new Date("2126-05-02T00:00:00Z"),
+  });
+  expect(await sql`select * from verify_ledger(${project.id})`).toEqual([]);
+});
+
 test("a grant that expired before the last transfer cannot be spent by a late clock", async () => {
   const project = await Project.create(sql);
   await project.plan({ type: "pay_as_you_go" });

@@ -93,7 +93,7 @@ class Walk {
     const at = iso(instant);
     // Changes of plan are later than the transfer before, by a microsecond at least.
     const [row] = await sql<{ is_past: boolean }[]>`
-      select last_transfer_at > ${at} as is_past from user_usage where user_id = ${this.user.id!}`;
+      select not_before > ${at} as is_past from user_usage where user_id = ${this.user.id!}`;
     if (!row!.is_past) this.said.push({ at, balance: await this.user.balance(at) });
   }
 

@@ -740,9 +740,9 @@ export type Database = {
         Row: {
           "due_at": string;
           "last_hash": string | null;
-          "last_transfer_at": string;
           "last_transfer_number": number;
           "limits": (Database["public"]["CompositeTypes"]["limit_usage"])[];
+          "not_before": string;
           "time_zone": string;
           "user_id": string;
           "week_start": Database["public"]["Enums"]["weekday"];
@@ -751,9 +751,9 @@ export type Database = {
         Insert: {
           "due_at"?: string;
           "last_hash"?: string | null;
-          "last_transfer_at"?: string;
           "last_transfer_number"?: number;
           "limits"?: (Database["public"]["CompositeTypes"]["limit_usage"])[];
+          "not_before"?: string;
           "time_zone"?: string;
           "user_id": string;
           "week_start"?: Database["public"]["Enums"]["weekday"];
@@ -761,9 +761,9 @@ export type Database = {
         Update: {
           "due_at"?: string;
           "last_hash"?: string | null;
-          "last_transfer_at"?: string;
           "last_transfer_number"?: number;
           "limits"?: (Database["public"]["CompositeTypes"]["limit_usage"])[];
+          "not_before"?: string;
           "time_zone"?: string;
           "user_id"?: string;
           "week_start"?: Database["public"]["Enums"]["weekday"];
