@@ -224,6 +224,8 @@ async function bench(stack: Stack): Promise<Results> {
   const added = (await load.run(withId, 8, 5)).length;
   const bytesPerCall = (await size() - sizeBefore) / added;
 
+  const ledger = await measureAudit(stack);
+
   progress("the whole chain: HTTP, REST, SQL");
   const { chain, edgeFunction } = await measureChain(stack);
   const [server] = await sql<{ version: string }[]>`
@@ -252,6 +254,7 @@ async function bench(stack: Stack): Promise<Results> {
       const { rows, users, indexed } = naive[index]!;
       return { ...measurement, rows, users, indexed };
     }),
+    ledger,
     chain,
     edgeFunction,
     storage: {
@@ -268,6 +271,34 @@ async function bench(stack: Stack): Promise<Results> {
       }),
     },
   };
+}
+
+/** How long verify_ledger() takes, in a database of its own, all in memory. */
+async function measureAudit(stack: Stack): Promise<Results["ledger"]> {
+  progress("making a ledger of a million transfers");
+  await stack.createDatabase("ledger");
+  const sql = postgres(stack.dbUrl(SUPERUSER, "ledger"), { max: 1, onnotice() {} });
+  await sql.unsafe(readFileSync(new URL("ledger.sql", import.meta.url), "utf8"));
+  await sql`vacuum analyze`;
+  const [size] = await sql<{ transfers: number; users: number }[]>`
+    select count(*)::float as transfers, count(distinct user_id)::float as users from token_transfers`;
+
+  async function verify(project: string | null): Promise<number> {
+    const start = performance.now();
+    const disagreements = await sql`select * from verify_ledger(${project})`;
+    if (disagreements.length > 0) throw new Error(`The ledger is wrong: ${JSON.stringify(disagreements[0])}`);
+    return (performance.now() - start) / 1000;
+  }
+  progress("verifying it");
+  const [project] = await sql<{ id: string }[]>`select id from projects`;
+  const seconds = [];
+  const secondsByProject = [];
+  for (let round = 0; round < 3; round++) {
+    seconds.push(await verify(null));
+    secondsByProject.push(await verify(project!.id));
+  }
+  await sql.end();
+  return { ...size!, seconds: median(seconds), secondsByProject: median(secondsByProject) };
 }
 
 /** One client, one call after the other, by each way in turn; in the stack's own database. */

@@ -56,7 +56,7 @@ function find(measurements: Measurement[], name: string, clients: number): Measu
 }
 
 function figures(results: Results): string {
-  const { machine, consumption, calls, hot, history, naive, chain, edgeFunction, storage } =
+  const { machine, consumption, calls, hot, history, naive, ledger, chain, edgeFunction, storage } =
     results;
   const first = consumption.filter(({ clients }) => clients === 1);
   const [none] = history;
@@ -143,6 +143,16 @@ function figures(results: Results): string {
           fixed(edgeFunction.cpuMilliseconds)
         } ms of CPU for it (user and system time of the whole ` +
         `Deno process from /proc, its HTTP server and client included; median of 10 lots of 100).`,
+    ),
+    "### The audit\n",
+    paragraph(
+      `verify_ledger() takes ${fixed(ledger.seconds)} s for ${
+        whole(ledger.transfers)
+      } transfers of ` +
+        `${whole(ledger.users)} users, and ${
+          fixed(ledger.secondsByProject)
+        } s when it is asked for ` +
+        `their project alone ([bench/ledger.sql](../bench/ledger.sql); in memory, medians of 3).`,
     ),
     "### Storage\n",
     paragraph(

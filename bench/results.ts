@@ -47,6 +47,8 @@ export interface Results {
   history: (Measurement & { rows: number })[];
   /** `rows`: of each of so many users, one of whom is hit. */
   naive: (Measurement & { rows: number; users: number; indexed: boolean })[];
+  /** verify_ledger() of everything, and of the one project that there is. */
+  ledger: { transfers: number; users: number; seconds: number; secondsByProject: number };
   chain: { name: string; p50: number; p99: number }[];
   /** Median of lots of a hundred requests: the kernel counts a process's CPU in hundredths of a second. */
   edgeFunction: { cpuMilliseconds: number; rpcsPerRequest: number };
