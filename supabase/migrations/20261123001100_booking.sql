@@ -386,9 +386,7 @@ comment on function tollgate.transfer_hash(public.token_transfers, public.token_
   'SHA-256 of the hash before it, nothing for the first, and of all that is known of a transfer, with the grants that it draws on or sets aside.';
 
 create function tollgate.sealed(
-  p_transfers public.token_transfers[],
-  p_draws public.user_token_grants_consume[],
-  p_user_id uuid
+  p_transfers public.token_transfers[], p_draws public.user_token_grants_consume[]
 )
 returns public.token_transfers[]
 language plpgsql
@@ -399,24 +397,29 @@ as $$
 declare
   v_transfers public.token_transfers[] := p_transfers;
   t public.token_transfers;
+  d public.user_token_grants_consume;
+  v_user_id uuid;
+  v_draw integer := 1;
   v_sources public.token_source[];
-  v_hash bytea := coalesce((select u.last_hash from public.user_usage u where u.user_id = p_user_id), '');
+  v_hash bytea;
 begin
   for i in 1 .. cardinality(v_transfers) loop
     t := v_transfers[i];
-    continue when t.user_id <> p_user_id;
-    v_sources := case t.transaction_type
-      when 'hold' then (
-        select h.sources from public.token_holds h
-        where h.user_id = t.user_id and h.transfer_number = t.transfer_number
-      )
-      else array(
-        select row(d.user_token_grants_id, d.token_deduction, d.tokens_left)::public.token_source
-        from unnest(p_draws) d
-        where d.user_id = t.user_id and d.transfer_number = t.transfer_number
-        order by d.position
-      )
-    end;
+    if t.user_id is distinct from v_user_id then
+      v_user_id := t.user_id;
+      v_hash := coalesce((select u.last_hash from public.user_usage u where u.user_id = v_user_id), '');
+    end if;
+    v_sources := '{}';
+    if t.transaction_type = 'hold' then
+      select h.sources into v_sources from public.token_holds h
+      where h.user_id = t.user_id and h.transfer_number = t.transfer_number;
+    end if;
+    loop
+      d := p_draws[v_draw];
+      exit when (d.user_id = t.user_id and d.transfer_number = t.transfer_number) is not true;
+      v_sources := v_sources || row(d.user_token_grants_id, d.token_deduction, d.tokens_left)::public.token_source;
+      v_draw := v_draw + 1;
+    end loop;
     v_hash := tollgate.transfer_hash(t, v_sources, v_hash);
     v_transfers[i].hash := v_hash;
   end loop;
@@ -424,8 +427,8 @@ begin
 end;
 $$;
 
-comment on function tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[], uuid) is
-  'Transfers that are about to be written, those of one user with their hashes.';
+comment on function tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[]) is
+  'Transfers of a tamper-evident project that are about to be written, with their hashes. Those of a user follow each other, and draws come in the order of their transfers.';
 
 create function tollgate.refuse_ended_grant()
 returns void
@@ -492,11 +495,10 @@ begin
     insert into public.user_token_grants_consume select * from unnest(p_draws);
   end if;
 
-  foreach n in array p_usages loop
-    if n.last_hash is not null then
-      v_transfers := tollgate.sealed(v_transfers, p_draws, n.user_id);
-    end if;
-  end loop;
+  -- All are of one project.
+  if (p_usages[1]).last_hash is not null then
+    v_transfers := tollgate.sealed(v_transfers, p_draws);
+  end if;
   insert into public.token_transfers select * from unnest(v_transfers);
   foreach t in array v_transfers loop
     if t.transaction_type in ('consumption', 'refund', 'hold') then
@@ -514,7 +516,7 @@ begin
       last_transfer_number = n.last_transfer_number,
       not_before = n.not_before,
       last_hash = case when n.last_hash is not null then (
-        select s.hash from unnest(v_transfers) s
+        select s.hash from public.token_transfers s
         where s.user_id = n.user_id and s.transfer_number = n.last_transfer_number
       ) end,
       limits = n.limits
@@ -544,7 +546,7 @@ tollgate.find_replay(uuid, text, bigint),
 tollgate.current_api_key_id(),
 tollgate.count_in_bucket(public.token_transfers),
 tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea),
-tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[], uuid),
+tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[]),
 tollgate.refuse_ended_grant(),
 tollgate.record(
   public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],

@@ -114,6 +114,23 @@ test("a last transfer that is removed is found", async () => {
   expect(await foundAfter(await userWithHashes(), edit)).toContain("hash of the last transfer");
 });
 
+test("transfers of a batch are sealed user by user, each with the grants that paid it", async () => {
+  const user = await userWithHashes();
+  for (const name of ["bob", "eve"]) {
+    const other = await user.project.user(name);
+    await other.grant(10);
+    await other.grant(10);
+  }
+  const items = ["eve", "ada", "bob", "eve", "bob", "eve"]
+    .map((name) => ({ user_id: name, tokens_to_consume: 6 }));
+
+  const receipts = await user.project.consumeBatch(items);
+
+  expect(receipts.map(({ success, sources }) => [success, sources.length]))
+    .toEqual([1, 1, 1, 2, 2, 1].map((grants) => [true, grants]));
+  expect(await sql`select * from verify_ledger()`).toEqual([]);
+});
+
 test("a project that is not tamper evident pays for no hashes", async () => {
   const project = await Project.create(sql);
   await project.plan({ quota: 100 });
