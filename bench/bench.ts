@@ -286,7 +286,9 @@ async function measureAudit(stack: Stack): Promise<Results["ledger"]> {
   async function verify(project: string | null): Promise<number> {
     const start = performance.now();
     const disagreements = await sql`select * from verify_ledger(${project})`;
-    if (disagreements.length > 0) throw new Error(`The ledger is wrong: ${JSON.stringify(disagreements[0])}`);
+    if (disagreements.length > 0) {
+      throw new Error(`The ledger is wrong: ${JSON.stringify(disagreements[0])}`);
+    }
     return (performance.now() - start) / 1000;
   }
   progress("verifying it");

@@ -644,6 +644,26 @@ $$;
 comment on function tollgate.add_up(tollgate.account) is
   'An account that was read, completed: windows, period, due grants, holds, and what is left.';
 
+create function tollgate.plan_quota_of(p_plan_id uuid)
+returns public.plan_quotas
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+  v_quota public.plan_quotas;
+begin
+  select q.* into v_quota
+  from public.plan_quotas q
+  join public.plans p on p.id = q.plan_id
+  where q.plan_id = p_plan_id and p.plan_type = 'subscription';
+  return v_quota;
+end;
+$$;
+
+comment on function tollgate.plan_quota_of(uuid) is 'The base quota of a plan, null for one without.';
+
 create function tollgate.account_of(
   p_project public.projects,
   p_user public.tracked_users,
@@ -660,7 +680,6 @@ as $$
 declare
   e public.tracked_users := p_user;
   l public.plans;
-  q public.plan_quotas;
 begin
   if e.next_plan_at <= p_at then
     e.plan_id := e.next_plan_id;
@@ -669,13 +688,11 @@ begin
     e.next_plan_at := null;
   end if;
   select * into l from public.plans f where f.id = e.plan_id;
-  if l.plan_type = 'subscription' then
-    select * into q from public.plan_quotas f where f.plan_id = e.plan_id;
-  end if;
   return row(
     e.id, e.external_id, p_project.id, p_project.tamper_evident, true, e.created_at, e.billing_anchor,
     e.payment_status, e.quota_open_until, e.quota_open_since, coalesce(e.time_zone, p_project.time_zone),
-    p_project.week_start, e.plan_id, e.plan_since, e.next_plan_id, e.next_plan_at, l.name, l.plan_type, q, null,
+    p_project.week_start, e.plan_id, e.plan_since, e.next_plan_id, e.next_plan_at, l.name, l.plan_type,
+    tollgate.plan_quota_of(e.plan_id), null,
     p_at, p_up_to_transfer, p_usage, '{}', '{}', null, false, false, 0, 0, '{}', null, false, 0, '{}', null, 0
   )::tollgate.account;
 end;
@@ -835,6 +852,7 @@ tollgate.counts_in(tollgate.limit_state, uuid, timestamptz),
 tollgate.hold_aside(tollgate.account),
 tollgate.quota_left(boolean, bigint, bigint, bigint),
 tollgate.add_up(tollgate.account),
+tollgate.plan_quota_of(uuid),
 tollgate.account_of(public.projects, public.tracked_users, public.user_usage, timestamptz, bigint),
 tollgate.account_at(uuid, uuid, text, uuid[], timestamptz, bigint),
 tollgate.limit_resets_at(tollgate.limit_state),

@@ -80,8 +80,8 @@ begin
     end if;
   end loop;
 
-  select * into v_quota from public.plan_quotas f where f.plan_id = e.plan_id;
-  if found and 'subscription' = (select f.plan_type from public.plans f where f.id = e.plan_id) then
+  v_quota := tollgate.plan_quota_of(e.plan_id);
+  if v_quota.id is not null then
     select * into q from public.user_quota_usage f
     where f.user_id = v_user_id and f.quota_id = v_quota.id
     order by f.period_start desc

@@ -83,26 +83,6 @@ $$;
 comment on function tollgate.changed_user(public.tracked_users, public.tracked_users, timestamptz) is
   'A changed row of tracked_users with what follows from the change: since when the plan, until when and since when the base quota is open. A next plan that is due is the plan.';
 
-create function tollgate.plan_quota_of(p_plan_id uuid)
-returns public.plan_quotas
-language plpgsql
-stable
-security invoker
-set search_path = ''
-as $$
-declare
-  v_quota public.plan_quotas;
-begin
-  select q.* into v_quota
-  from public.plan_quotas q
-  join public.plans p on p.id = q.plan_id
-  where q.plan_id = p_plan_id and p.plan_type = 'subscription';
-  return v_quota;
-end;
-$$;
-
-comment on function tollgate.plan_quota_of(uuid) is 'The base quota of a plan, null for one without.';
-
 create function tollgate.quota_used_since(p_user_id uuid, p_from timestamptz, p_at timestamptz)
 returns bigint
 language plpgsql
@@ -577,7 +557,6 @@ revoke all on all functions in schema tollgate from public;
 grant execute on function
 tollgate.settings_of(public.tracked_users),
 tollgate.changed_user(public.tracked_users, public.tracked_users, timestamptz),
-tollgate.plan_quota_of(uuid),
 tollgate.carry_quota(public.tracked_users, public.tracked_users, public.quota_policy, timestamptz),
 tollgate.quota_used_since(uuid, timestamptz, timestamptz),
 tollgate.instant_of_change(uuid, timestamptz),
