@@ -90,6 +90,7 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
       })
     );
 
+  const malformed = /^The URL holds a malformed percent-encoding/;
   const queries = query === undefined ? [] : [
     ...["offset", "p_at", "__proto__", "user_id[]", "", "select"].map((name) =>
       invalid(`?${name}`, starting(`"${name}"`, /^ is not a field/), { path: `${path}?${name}=1` })
@@ -98,6 +99,11 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
       invalid(`?${name} twice`, starting(`"${name}"`, /^ is given more than once/), {
         path: `${path}?${name}=1&${name}=1`,
       })
+    ),
+    ...[...Object.keys(query.shape), "x"].flatMap((name) =>
+      malformedEscapes.map((escape) =>
+        invalid(`?${name}=${escape}`, malformed, { path: `${path}?${name}=${escape}` })
+      )
     ),
     ...Object.keys(query.shape).flatMap((name) =>
       badQueries(operationId, name).map(([value, says]) =>
@@ -117,9 +123,7 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
       : name === "hold_id"
       ? unknown(forgedHoldIds, "unknown_hold", /^The hold is not known/)
       : unknown(forgedGrantIds, "unknown_grant", /^The user has no such (recurring )?grant/);
-    const malformed = ["%", "a%", "%zz", "%C3", "%e9", "%ff", "%ED%A0%80", "%C0%80"]
-      .map((segment) => invalid(segment, /^The path holds a malformed/, at(segment)));
-    return [...bad, ...malformed];
+    return [...bad, ...malformedEscapes.map((segment) => invalid(segment, malformed, at(segment)))];
   });
   if (!body) return [...verbs, ...queries, ...paths];
 
@@ -270,6 +274,8 @@ const badUserPaths = [
   ...["%00", "a%00b", "x".repeat(256), "x".repeat(4000)],
   ...["🙂", "/", "%", "é", " "].map((character) => encodeURIComponent(character.repeat(256))),
 ];
+
+const malformedEscapes = ["%", "a%", "%zz", "%C3", "%e9", "%ff", "%ED%A0%80", "%C0%80"];
 
 function notJson(json: string): string[] {
   return [

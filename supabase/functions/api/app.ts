@@ -49,7 +49,7 @@ export function createApp({ database }: { database: TollgateDatabase }) {
     maxAge: 86_400,
   }));
   app.use((c, next) => {
-    refuseMalformedPath(c);
+    refuseMalformedUrl(c);
     return next();
   });
 
@@ -78,15 +78,16 @@ function methodNotAllowed(c: AppContext, allowed: Endpoint["method"]): never {
   );
 }
 
-/** Hono would keep an undecodable escape as it is, and so name another user. */
-function refuseMalformedPath(c: AppContext): void {
+/** What cannot be decoded would be kept as it is, or in a query be replaced: so name another user. */
+function refuseMalformedUrl(c: AppContext): void {
   try {
-    decodeURIComponent(new URL(c.req.url).pathname);
+    const { pathname, search } = new URL(c.req.url);
+    decodeURIComponent(pathname + search);
   } catch {
     throw apiError(
       "invalid_request",
-      "The path holds a malformed percent-encoding.",
-      "Encode the user_id as UTF-8 with encodeURIComponent().",
+      "The URL holds a malformed percent-encoding.",
+      "Encode the user_id, and values of the query, as UTF-8 with encodeURIComponent().",
     );
   }
 }
