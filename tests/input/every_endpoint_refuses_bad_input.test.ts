@@ -90,6 +90,8 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
       })
     );
 
+  const others = (name: string) =>
+    requiredQueryOf(endpoint).filter((pair) => !pair.startsWith(`${name}=`));
   const malformed = /^The URL holds a malformed percent-encoding/;
   const queries = query === undefined ? [] : [
     ...["offset", "p_at", "__proto__", "user_id[]", "", "select"].map((name) =>
@@ -108,7 +110,7 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
     ...Object.keys(query.shape).flatMap((name) =>
       badQueries(operationId, name).map(([value, says]) =>
         invalid(`?${name}=${value}`, starting(name, says), {
-          path: `${path}?${name}=${encodeURIComponent(value)}`,
+          path: `${path}?${[`${name}=${encodeURIComponent(value)}`, ...others(name)].join("&")}`,
         })
       )
     ),
@@ -216,10 +218,10 @@ function pathOf({ path }: Endpoint, right: Values): string {
   return path.replace(/:(\w+)/, (_, name) => String(right[name]));
 }
 
-function requiredQueryOf({ route: { query, operationId } }: Endpoint): string {
+function requiredQueryOf({ route: { query, operationId } }: Endpoint): string[] {
   const names = Object.entries(query?.shape ?? {})
     .filter(([, schema]) => !schema.safeParse(undefined).success).map(([name]) => name);
-  return names.map((name) => `?${name}=${kindOf(operationId, name).right}`).join("");
+  return names.map((name) => `${name}=${kindOf(operationId, name).right}`);
 }
 
 function pick(values: Values, names: readonly string[]): Values {
@@ -354,7 +356,7 @@ test.each(rows)(
     expect(await contents(served.sql)).toEqual(before);
     // The control: without anything wrong it would not have been refused.
     const answer = await send({
-      path: pathOf(endpoint, right) + requiredQueryOf(endpoint),
+      path: `${pathOf(endpoint, right)}?${requiredQueryOf(endpoint).join("&")}`,
       method,
       body: endpoint.route.body ? JSON.stringify(pick(right, requiredOf(endpoint))) : null,
     });
