@@ -286,6 +286,7 @@ const batch: Kind = {
 const grantType = oneOf("bonus", /^ must be one of trial, bonus, purchase, refund, adjustment/);
 const every = oneOf("1 day", /^ must be one of 1 day, 1 week, 2 weeks, 1 month, 3 months, 6/);
 
+const tag: Kind = { ...shortText, right: "GPT-4", sqlSays: /tag/ };
 const tokens = { ...wholeNumber(1, 1e15), sqlSays: /number of tokens/ };
 const ttl = { ...wholeNumber(1, 86_400), sqlSays: /ttl_seconds/ };
 
@@ -294,7 +295,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   user_id: required(shortText),
   tokens_to_consume: required(tokens),
   tokens: required(tokens),
-  tag: { ...shortText, right: "GPT-4", sqlSays: /tag/ },
+  tag,
   metadata,
   request_id: key,
   mode: defaulted(oneOf("up_to", /^ must be one of all_or_nothing, up_to/)),
@@ -450,6 +451,8 @@ function specialKindOf(operation: string, field: string): Kind | undefined {
   }
   if (field === "tokens" && /refund/i.test(operation)) return tokens;
   if (operation === "verify_ledger") return uuid; // Of all projects, if of none.
+  // An unknown one is a mistake of its item alone.
+  if (operation === "consume_batch" && field === "tag") return { ...tag, bad: notText };
   // Of all users, if of none.
   if (field === "external_user_id" && /usage/.test(operation)) return shortText;
   return;
