@@ -3,6 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import type { TollgateDatabase } from "../_shared/database.ts";
 import { apiError, errorResponse } from "../_shared/errors.ts";
+import { refuseMalformed } from "./request.ts";
 import type { AppContext, AppEnv, Endpoint } from "./route.ts";
 import { endpoints } from "./routes.ts";
 
@@ -49,7 +50,7 @@ export function createApp({ database }: { database: TollgateDatabase }) {
     maxAge: 86_400,
   }));
   app.use((c, next) => {
-    refuseMalformedUrl(c);
+    refuseMalformed(c, "pathname");
     return next();
   });
 
@@ -76,18 +77,4 @@ function methodNotAllowed(c: AppContext, allowed: Endpoint["method"]): never {
     `Use ${allowed}.`,
     { headers: { allow } },
   );
-}
-
-/** What cannot be decoded would be kept as it is, or in a query be replaced: so name another user. */
-function refuseMalformedUrl(c: AppContext): void {
-  try {
-    const { pathname, search } = new URL(c.req.url);
-    decodeURIComponent(pathname + search);
-  } catch {
-    throw apiError(
-      "invalid_request",
-      "The URL holds a malformed percent-encoding.",
-      "Encode the user_id, and values of the query, as UTF-8 with encodeURIComponent().",
-    );
-  }
 }
