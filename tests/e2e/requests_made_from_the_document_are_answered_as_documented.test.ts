@@ -235,7 +235,8 @@ function requestOf(method: string, path: string, operation: Operation, random: R
     const value = String(valueOf(schema, random, name));
     if (place === "query") query.set(name, value);
     else if (place === "header") headers[name] = value.trim() || "key";
-    else url = url.replace(`{${name}}`, encodeURIComponent(value));
+    // As the document says, these cannot be put into a path.
+    else url = url.replace(`{${name}}`, encodeURIComponent(value.replace(/^\.{1,2}$/, "...")));
   }
   const schema = bodySchema(operation);
   const body = schema && objectOf(schema, random);
