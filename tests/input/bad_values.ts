@@ -406,6 +406,7 @@ const kinds: Readonly<Record<string, Kind>> = {
         '["READ"]',
         '["admin"]',
         '[["read"], []]',
+        '[["read"], ["grant"]]',
         "1",
         "{}",
       ),
