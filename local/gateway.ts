@@ -45,7 +45,7 @@ export function startGateway(port: number): Promise<Gateway> {
       headers: {
         ...withoutHops(request.headers),
         "x-forwarded-for": request.socket.remoteAddress,
-        "x-forwarded-host": request.headers.host,
+        "x-forwarded-host": request.headers.host ?? "", // HTTP/1.0 may leave it out.
         "x-forwarded-port": String(request.socket.localPort),
         "x-forwarded-proto": "http",
       },

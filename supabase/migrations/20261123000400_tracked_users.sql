@@ -169,6 +169,20 @@ create trigger time_zone_is_known
 before update of time_zone on public.tracked_users
 for each row when (new.time_zone is distinct from old.time_zone) execute function tollgate.check_time_zone();
 
+create function tollgate.is_instant(p_at timestamptz)
+returns boolean
+language sql
+immutable
+strict
+security invoker
+set search_path = ''
+return p_at between '0001-01-01 00:00:00+00' and '9999-12-31 23:59:59.999999+00';
+
+comment on function tollgate.is_instant(timestamptz) is
+  'Whether an instant can be computed with, and written in ISO 8601: one of the years 1 to 9999, by UTC, and not infinite.';
+revoke all on function tollgate.is_instant(timestamptz) from public;
+grant execute on function tollgate.is_instant(timestamptz) to authenticated, service_role, tollgate_kernel;
+
 create function tollgate.check_account_instants()
 returns trigger
 language plpgsql
@@ -177,10 +191,11 @@ security invoker
 set search_path = ''
 as $$
 begin
-  if not isfinite(new.next_plan_at) or not isfinite(new.billing_anchor) or not isfinite(new.quota_open_until) then
+  if not tollgate.is_instant(new.next_plan_at) or not tollgate.is_instant(new.billing_anchor)
+    or not tollgate.is_instant(new.quota_open_until) then
     raise exception using
       errcode = 'TG001',
-      message = 'next_plan_at, billing_anchor and quota_open_until must be instants',
+      message = 'next_plan_at, billing_anchor and quota_open_until must be instants of the years 1 to 9999',
       hint = 'Give a date and time.';
   end if;
   return new;

@@ -77,7 +77,7 @@ begin
     v_problem := 'The name must have 1 to 100 characters';
   elsif p_expires_at <= clock_timestamp() then
     v_problem := 'expires_at must be in the future';
-  elsif p_scopes is null or cardinality(p_scopes) = 0 or array_position(p_scopes, null) is not null then
+  elsif array_ndims(p_scopes) is distinct from 1 or array_position(p_scopes, null) is not null then
     v_problem := 'A key needs at least one of the scopes consume, read, grant, link, refund, manage';
   end if;
   if v_problem is not null then

@@ -36,6 +36,7 @@ security invoker
 set search_path = ''
 as $$
 declare
+  v_fields constant text[] := '{user_id,tokens_to_consume,tag,metadata,request_id,mode}';
   v_requests tollgate.request[] := '{}';
   v_tags jsonb;
   v_item jsonb;
@@ -55,6 +56,9 @@ begin
   for v_item in select i from jsonb_array_elements(p_items) i loop
     v_problem := case
       when jsonb_typeof(v_item) <> 'object' then 'must be an object'
+      -- A misspelt request_id would be applied again and again.
+      when v_item - v_fields <> '{}'
+        then format('%s is not a field', (select to_json(left(k, 64)) from jsonb_object_keys(v_item - v_fields) k limit 1))
       when jsonb_typeof(v_item -> 'user_id') is distinct from 'string' then 'user_id must be text'
       when jsonb_typeof(v_item -> 'tokens_to_consume') is distinct from 'number'
         then 'tokens_to_consume must be a number'

@@ -126,8 +126,8 @@ begin
     and coalesce(g.voided_at, g.expires_at, 'infinity') > new.created_at;
   if new.tokens_used <> 0 or new.is_spent then
     v_problem := 'tokens_used of a new grant must be 0, and is_spent false';
-  elsif not isfinite(new.effective_at) then
-    v_problem := 'effective_at must be an instant';
+  elsif not tollgate.is_instant(new.effective_at) then
+    v_problem := 'effective_at must be an instant of the years 1 to 9999';
     v_hint := 'Leave it out for tokens that can be spent from now on.';
   elsif new.expires_at <= new.created_at then
     v_problem := format('expires_at %s is not in the future', new.expires_at);
@@ -135,6 +135,9 @@ begin
   elsif new.expires_at <= new.effective_at then
     v_problem := format('expires_at %s is not after effective_at', new.expires_at);
     v_hint := 'Give a later time, or none for a grant that never expires.';
+  elsif not tollgate.is_instant(new.expires_at) then
+    v_problem := 'expires_at must be an instant of the years 1 to 9999';
+    v_hint := 'Give an earlier time, or none for a grant that never expires.';
   elsif (new.cost_basis is null) <> (new.cost_currency is null)
     or new.cost_basis not between 0 and 1000000000000000 or new.cost_currency !~ '^[A-Z]{3}$' then
     v_problem := 'cost_basis must be a whole number from 0 to 1000000000000000, and cost_currency a code such as EUR';
@@ -607,12 +610,20 @@ begin
     );
     new.created_at := clock_timestamp();
     new.occurrences_booked := 0;
-    if coalesce(new.every, '1 hour') = '1 hour' or isfinite(new.starts_at) is not true
-      or new.ends_at <= new.starts_at then
+    new.ends_at := nullif(new.ends_at, 'infinity');
+    if coalesce(new.every, '1 hour') = '1 hour' or new.starts_at is null or new.ends_at <= new.starts_at then
       raise exception using
         errcode = 'TG001',
         message = 'A recurring grant needs a period of a day or longer, an instant to start at, and an end after that',
         hint = 'For example 1 week; leave starts_at out to start now, and ends_at for one without end.';
+    elsif not tollgate.is_instant(new.starts_at) or not tollgate.is_instant(new.ends_at) then
+      raise exception using
+        errcode = 'TG001',
+        message = format(
+          '%s must be an instant of the years 1 to 9999',
+          case when tollgate.is_instant(new.starts_at) then 'ends_at' else 'starts_at' end
+        ),
+        hint = 'Leave starts_at out to start now, and ends_at for one without end.';
     elsif new.token_amount > 1000000000000 then
       -- A thousand times a larger one would be more than JSON, or a bigint, can say.
       raise exception using
@@ -749,7 +760,7 @@ begin
       request_hash, metadata
     )
     values (
-      v_user_id, p_tokens, p_grant_type, p_every, r.starts_at, nullif(p_ends_at, 'infinity'), p_valid_for,
+      v_user_id, p_tokens, p_grant_type, p_every, r.starts_at, p_ends_at, p_valid_for,
       coalesce(p_priority, 50), v_tag_ids, p_request_id, case when p_request_id is not null then v_hash end, p_metadata
     )
     returning * into r;

@@ -159,6 +159,7 @@ declare
   v_needed bigint;
   v_lapsed boolean;
   v_regranted bigint := 0;
+  v_problem text;
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, coalesce(p_tokens, 1), p_metadata, p_request_id);
@@ -173,6 +174,15 @@ begin
     return tollgate.refund_receipt_of(t, p_external_user_id, true);
   end if;
 
+  if p_grant_expires_at <= coalesce(p_at, clock_timestamp()) then
+    v_problem := format('grant_expires_at %s is not in the future', p_grant_expires_at);
+  elsif not tollgate.is_instant(nullif(p_grant_expires_at, 'infinity')) then
+    v_problem := 'grant_expires_at must be an instant of the years 1 to 9999';
+  end if;
+  if v_problem is not null then
+    raise exception using
+      errcode = 'TG001', message = v_problem, hint = 'Give another time, or none for a grant that never expires.';
+  end if;
   o := tollgate.refundable(v_user_id, p_transfer_number, p_original_request_id);
   a := tollgate.account_for(p_project_id, v_user_id, p_external_user_id, o.tag_id, p_at);
   select coalesce(sum(r.amount), 0) into v_skipped

@@ -58,7 +58,14 @@ begin
   if not found then
     raise exception using
       errcode = 'TG009', message = 'The project is not known', hint = 'Check the project id.';
-  elsif p_from is null or p_step is null or not isfinite(p_from) or not isfinite(v_to) or p_from >= v_to then
+  elsif not tollgate.is_instant(p_from) or not tollgate.is_instant(v_to) then
+    raise exception using
+      errcode = 'TG001',
+      message = format(
+        '%s must be an instant of the years 1 to 9999', case when tollgate.is_instant(p_from) then 'to' else 'from' end
+      ),
+      hint = 'For example the last 30 days by day.';
+  elsif p_from is null or p_step is null or p_from >= v_to then
     raise exception using
       errcode = 'TG001', message = 'from must be an instant before to, and the step not null',
       hint = 'For example the last 30 days by day.';

@@ -6,10 +6,13 @@ const ORIGIN = "https://app.example";
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describe("health", () => {
-  it("is answered without a key", async () => {
-    const { status, json } = await request("/v1/health");
-    expect([status, json]).toEqual([200, { status: "ok" }]);
-  });
+  it.each(["/v1/health", "/v1/health?a=1", "/v1/health?%FF"])(
+    "%s is answered without a key",
+    async (path) => {
+      const { status, json } = await request(path);
+      expect([status, json]).toEqual([200, { status: "ok" }]);
+    },
+  );
 });
 
 describe("an unknown route", () => {

@@ -196,7 +196,10 @@ function valueOf(schema: Schema, random: Random, name = ""): Json {
     case "string":
       if (schema.pattern) return matching(schema.pattern, random);
       if (schema.format === "uuid") return crypto.randomUUID();
-      if (schema.format === "date-time") return `20${random.integer(30, 99)}-02-28T23:59:59-08:00`;
+      if (schema.format === "date-time") {
+        const year = random.pick(["0001", `20${random.integer(30, 99)}`, "9999"]);
+        return `${year}-${random.pick(["01-01T00:00:00+15:59", "12-31T23:59:59.999999-15:59"])}`;
+      }
       return randomText(schema.minLength ?? 0, schema.maxLength ?? 300, random);
     case "array":
       return Array.from(
@@ -232,7 +235,8 @@ function requestOf(method: string, path: string, operation: Operation, random: R
     const value = String(valueOf(schema, random, name));
     if (place === "query") query.set(name, value);
     else if (place === "header") headers[name] = value.trim() || "key";
-    else url = url.replace(`{${name}}`, encodeURIComponent(value));
+    // As the document says, these cannot be put into a path.
+    else url = url.replace(`{${name}}`, encodeURIComponent(value.replace(/^\.{1,2}$/, "...")));
   }
   const schema = bodySchema(operation);
   const body = schema && objectOf(schema, random);

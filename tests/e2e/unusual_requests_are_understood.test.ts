@@ -1,5 +1,7 @@
+import net from "node:net";
+import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import { Tenant, verifyLedgerAtEnd } from "../support/tenant.ts";
+import { stack, Tenant, verifyLedgerAtEnd } from "../support/tenant.ts";
 
 verifyLedgerAtEnd();
 
@@ -47,4 +49,14 @@ test("of a field given twice the last counts, as everywhere in JSON", async () =
   );
 
   expect(body).toMatchObject({ success: true, tokens_consumed: 2 });
+});
+
+// Only our own gateway: a hosted one speaks TLS.
+test.runIf(stack.own)("HTTP/1.0 without a Host is answered as well", async () => {
+  const { port, hostname } = new URL(stack.url);
+  const socket = net.connect(Number(port), hostname);
+
+  socket.write("GET /functions/v1/api/v1/health HTTP/1.0\r\n\r\n");
+
+  expect(await text(socket)).toMatch(/^HTTP\/1.1 200 OK\r\n/);
 });

@@ -168,6 +168,6 @@ test.each(["%", "%zz", "%c3%28", "%ff", "%ed%a0%80"])(
     const { status, body } = await tenant.api<ErrorJson>(`/v1/users/a${escape}/balance`);
 
     expect(status).toBe(400);
-    expect(body.error.message).toBe("The path holds a malformed percent-encoding.");
+    expect(body.error.message).toBe("The URL holds a malformed percent-encoding.");
   },
 );

@@ -137,10 +137,12 @@ const metadata: Kind = {
   ],
 };
 
+/** Of the years 10000 and 1 BC, where UTC is. */
+const outOfRange = quoted("9999-12-31T23:59:59-15:59", "0001-01-01T00:00:00+00:01");
 const past = quoted("2020-01-01T00:00:00Z", "1970-01-01T00:00:00+00:00", "0001-01-01T00:00:00Z");
 const time: Kind = {
   right: "2090-01-01T00:00:00Z",
-  says: /^ must be an ISO 8601 time with an offset/,
+  says: /^ must be an (ISO 8601 time with an offset|instant of the years 1 to 9999)/,
   sqlSays: /expires_at/,
   bad: [
     ...quoted("", " ", "soon", "2090", "2090-13-01T00:00:00Z", "2090-00-01T00:00:00Z"),
@@ -159,7 +161,14 @@ const time: Kind = {
     ...quoted("10000-01-01T00:00:00Z", "2090-01-01T00:00:00.1234567891Z", "2090-01-01T00:00:00+15"),
     ...quoted("2090-01-31T00:00:00+23:00", "tomorrow", "infinity", "-infinity"),
     ...raw('["2090-01-01T00:00:00Z"]', "1e400"),
+    ...outOfRange,
   ],
+};
+
+const expiry: Kind = {
+  ...time,
+  says: new RegExp(`${time.says.source.replace("^ ", "^ (")}|.* is not in the future)`),
+  bad: [...time.bad, ...past],
 };
 
 /** The time of a field, of which times that exist may be wrong as well: then SQL complains of it. */
@@ -277,6 +286,7 @@ const batch: Kind = {
 const grantType = oneOf("bonus", /^ must be one of trial, bonus, purchase, refund, adjustment/);
 const every = oneOf("1 day", /^ must be one of 1 day, 1 week, 2 weeks, 1 month, 3 months, 6/);
 
+const tag: Kind = { ...shortText, right: "GPT-4", sqlSays: /tag/ };
 const tokens = { ...wholeNumber(1, 1e15), sqlSays: /number of tokens/ };
 const ttl = { ...wholeNumber(1, 86_400), sqlSays: /ttl_seconds/ };
 
@@ -285,7 +295,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   user_id: required(shortText),
   tokens_to_consume: required(tokens),
   tokens: required(tokens),
-  tag: { ...shortText, right: "GPT-4", sqlSays: /tag/ },
+  tag,
   metadata,
   request_id: key,
   mode: defaulted(oneOf("up_to", /^ must be one of all_or_nothing, up_to/)),
@@ -300,12 +310,8 @@ const kinds: Readonly<Record<string, Kind>> = {
     sqlSays: /grant type|rollover/,
     bad: [...grantType.bad, ...quoted("rollover")],
   }),
-  expires_at: {
-    ...time,
-    says: /^ (must be an ISO 8601 time with an offset|.* is not in the future)/,
-    bad: [...time.bad, ...past],
-  },
-  grant_expires_at: time,
+  expires_at: expiry,
+  grant_expires_at: expiry,
   effective_at: timeOf(fromNow(-1), /effective_at/, infinite),
   priority: defaulted({ ...wholeNumber(1, 100), sqlSays: /priority/ }),
   tags: tagNames,
@@ -357,7 +363,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       /must be an instant before to|and to are more than 1000 days apart/,
     ),
   ),
-  to: timeOf(fromNow(1), /from/, infinite),
+  to: timeOf(fromNow(1), /^(from|to) must be/, infinite),
   step: required({ ...oneOf("month", /^ must be one of hour, day, week, month/), sqlSays: /step/ }),
   group_by: oneOf("source", /^ must be one of tag, user, key, source/),
   auth_user_id: { ...uuid, sqlSays: /auth_user_id/ },
@@ -400,6 +406,7 @@ const kinds: Readonly<Record<string, Kind>> = {
         '["READ"]',
         '["admin"]',
         '[["read"], []]',
+        '[["read"], ["grant"]]',
         "1",
         "{}",
       ),
@@ -445,6 +452,8 @@ function specialKindOf(operation: string, field: string): Kind | undefined {
   }
   if (field === "tokens" && /refund/i.test(operation)) return tokens;
   if (operation === "verify_ledger") return uuid; // Of all projects, if of none.
+  // An unknown one is a mistake of its item alone.
+  if (operation === "consume_batch" && field === "tag") return { ...tag, bad: notText };
   // Of all users, if of none.
   if (field === "external_user_id" && /usage/.test(operation)) return shortText;
   return;

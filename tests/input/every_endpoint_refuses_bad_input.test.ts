@@ -90,6 +90,9 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
       })
     );
 
+  const others = (name: string) =>
+    requiredQueryOf(endpoint).filter((pair) => !pair.startsWith(`${name}=`));
+  const malformed = /^The URL holds a malformed percent-encoding/;
   const queries = query === undefined ? [] : [
     ...["offset", "p_at", "__proto__", "user_id[]", "", "select"].map((name) =>
       invalid(`?${name}`, starting(`"${name}"`, /^ is not a field/), { path: `${path}?${name}=1` })
@@ -99,10 +102,15 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
         path: `${path}?${name}=1&${name}=1`,
       })
     ),
+    ...[...Object.keys(query.shape), "x"].flatMap((name) =>
+      malformedEscapes.map((escape) =>
+        invalid(`?${name}=${escape}`, malformed, { path: `${path}?${name}=${escape}` })
+      )
+    ),
     ...Object.keys(query.shape).flatMap((name) =>
       badQueries(operationId, name).map(([value, says]) =>
         invalid(`?${name}=${value}`, starting(name, says), {
-          path: `${path}?${name}=${encodeURIComponent(value)}`,
+          path: `${path}?${[`${name}=${encodeURIComponent(value)}`, ...others(name)].join("&")}`,
         })
       )
     ),
@@ -117,9 +125,7 @@ function inputsOf(endpoint: Endpoint, right: Values): Input[] {
       : name === "hold_id"
       ? unknown(forgedHoldIds, "unknown_hold", /^The hold is not known/)
       : unknown(forgedGrantIds, "unknown_grant", /^The user has no such (recurring )?grant/);
-    const malformed = ["%", "a%", "%zz", "%C3", "%e9", "%ff", "%ED%A0%80", "%C0%80"]
-      .map((segment) => invalid(segment, /^The path holds a malformed/, at(segment)));
-    return [...bad, ...malformed];
+    return [...bad, ...malformedEscapes.map((segment) => invalid(segment, malformed, at(segment)))];
   });
   if (!body) return [...verbs, ...queries, ...paths];
 
@@ -212,10 +218,10 @@ function pathOf({ path }: Endpoint, right: Values): string {
   return path.replace(/:(\w+)/, (_, name) => String(right[name]));
 }
 
-function requiredQueryOf({ route: { query, operationId } }: Endpoint): string {
+function requiredQueryOf({ route: { query, operationId } }: Endpoint): string[] {
   const names = Object.entries(query?.shape ?? {})
     .filter(([, schema]) => !schema.safeParse(undefined).success).map(([name]) => name);
-  return names.map((name) => `?${name}=${kindOf(operationId, name).right}`).join("");
+  return names.map((name) => `${name}=${kindOf(operationId, name).right}`);
 }
 
 function pick(values: Values, names: readonly string[]): Values {
@@ -270,6 +276,8 @@ const badUserPaths = [
   ...["%00", "a%00b", "x".repeat(256), "x".repeat(4000)],
   ...["🙂", "/", "%", "é", " "].map((character) => encodeURIComponent(character.repeat(256))),
 ];
+
+const malformedEscapes = ["%", "a%", "%zz", "%C3", "%e9", "%ff", "%ED%A0%80", "%C0%80"];
 
 function notJson(json: string): string[] {
   return [
@@ -348,7 +356,7 @@ test.each(rows)(
     expect(await contents(served.sql)).toEqual(before);
     // The control: without anything wrong it would not have been refused.
     const answer = await send({
-      path: pathOf(endpoint, right) + requiredQueryOf(endpoint),
+      path: `${pathOf(endpoint, right)}?${requiredQueryOf(endpoint).join("&")}`,
       method,
       body: endpoint.route.body ? JSON.stringify(pick(right, requiredOf(endpoint))) : null,
     });

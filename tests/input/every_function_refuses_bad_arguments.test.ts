@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { contents } from "../support/contents.ts";
 import { connectToStack } from "../support/rest.ts";
-import { type Kind, kindOf } from "./bad_values.ts";
+import { kindOf } from "./bad_values.ts";
 import { serveDatabase } from "./served_database.ts";
 import { fieldsWith, withJson, World } from "./world.ts";
 
@@ -63,12 +63,12 @@ function documentedCodes(comment: string): string[] {
 }
 
 /** What is wrong with an answer to a bad argument: nothing, one hopes. */
-function complaint({ comment }: Signature, { sqlSays }: Kind, { status, error }: Answer) {
+function complaint({ comment }: Signature, says: RegExp | undefined, { status, error }: Answer) {
   const { code = "", message = "", hint } = error;
   if (status < 400 || status >= 500) return "is not refused";
   if (/^22/.test(code)) return; // A cast that failed, on the way to the function.
   if (!documentedCodes(comment).includes(code)) return "is refused with an undocumented code";
-  if (code === "TG001" && !sqlSays?.test(message)) return "is refused without naming the argument";
+  if (code === "TG001" && !says?.test(message)) return "is refused without naming the argument";
   if (!hint) return "is refused without a hint";
   return;
 }
@@ -86,17 +86,39 @@ function wrongObjects(named: Record<string, unknown>): string[] {
   ];
 }
 
+/** Lists of which one item is wrong: the cast to jsonb checks nothing of what is in them. */
+function badItems(operation: string) {
+  const right = { user_id: "ada", tokens_to_consume: 1 };
+  const item = (label: string, says: string, field: string, json: string) => ({
+    field: "items",
+    label: `${field} ${label}`,
+    json: `[${JSON.stringify(right)},${withJson(right, field, json)}]`,
+    says: new RegExp(`^items\\[1\\]: .*(${says})`),
+  });
+  return [
+    ...["user_id", "tokens_to_consume", "tag", "metadata", "request_id", "mode"].flatMap((field) => {
+      const { bad, sqlSays } = kindOf(operation, field);
+      const says = sqlSays ? `${field}|${sqlSays.source}` : field;
+      return bad.map(([label, json]) => item(label, says, field, json));
+    }),
+    ...["price", "p_at", "requestId", "Mode", "__proto__", ""].map((field) =>
+      item("is unknown", `"${field}" is not a field`, field, "1")
+    ),
+  ];
+}
+
 const rows = signatures.map((signature) => {
   const names = signature.arguments.map((argument) => argument.replace(/^p_/, ""));
   const required = names.slice(0, signature.withoutDefault);
   required.push(...names.filter((name) => ["transfer_number", "plan"].includes(name)));
   const inputs = names.flatMap((field) => {
-    const { bad } = kindOf(signature.name, field);
+    const { bad, sqlSays } = kindOf(signature.name, field);
     // These hand all but the key on to a function that is in the table itself: a sample will do.
     const isHandedOn = signature.name.endsWith("_with_api_key") && field !== "key_hash";
     return bad.filter((_, n) => !isHandedOn || n % 4 === 0)
-      .map(([label, json]) => ({ field, label, json }));
+      .map(([label, json]) => ({ field, label, json, says: sqlSays }));
   });
+  if (signature.name === "consume_batch") inputs.push(...badItems(signature.name));
   return { ...signature, names, required, inputs };
 });
 
@@ -115,9 +137,9 @@ test.each(rows.map((row) => [row.name, row.inputs.length, row] as const))(
       Object.fromEntries(fieldsWith(field, required).map((field) => [`p_${field}`, right[field]]));
     const before = await contents(served.sql);
 
-    const complaints = await Promise.all(inputs.map(async ({ field, label, json }) => {
+    const complaints = await Promise.all(inputs.map(async ({ field, label, json, says }) => {
       const answer = await call(row, withJson(argumentsWith(field), `p_${field}`, json));
-      const wrong = complaint(row, kindOf(name, field), answer);
+      const wrong = complaint(row, says, answer);
       return wrong ? [`${field} ${label} ${wrong}: ${JSON.stringify(answer).slice(0, 300)}`] : [];
     }));
 

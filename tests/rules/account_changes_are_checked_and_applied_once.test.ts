@@ -57,13 +57,18 @@ describe("refused, with nothing written", () => {
     expect(await contents(sql)).toEqual(before);
   });
 
-  test.each(["p_billing_anchor", "p_quota_open_until"])("infinity for %s", async (parameter) => {
+  test.each([
+    ["infinity", "billing_anchor"],
+    ["10000-01-01 UTC", "billing_anchor"],
+    ["infinity", "quota_open_until"],
+    ["0001-12-31 BC", "quota_open_until"],
+  ])("%s for %s", async (value, field) => {
     const { project } = await userOnFree();
     await expect(
-      sql.unsafe(`select * from change_user('${project.id}', 'ada', ${parameter} => 'infinity')`),
+      sql.unsafe(`select * from change_user('${project.id}', 'ada', p_${field} => '${value}')`),
     ).rejects.toMatchObject({
       code: "TG001",
-      message: "billing_anchor and quota_open_until must be instants",
+      message: `${field} must be an instant of the years 1 to 9999`,
     });
   });
 

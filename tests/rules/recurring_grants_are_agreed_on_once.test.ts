@@ -155,6 +155,14 @@ describe("a recurring grant by function", () => {
     ["no tag at all", { p_tags: [] }, { code: "TG001" }],
     ["a start that never is", { p_starts_at: "infinity" }, { code: "TG001" }],
     ["a start that always was", { p_starts_at: "-infinity" }, { code: "TG001" }],
+    ["a start after 9999", { p_starts_at: "10000-01-01T00:00:00Z", p_ends_at: null }, {
+      code: "TG001",
+      message: "starts_at must be an instant of the years 1 to 9999",
+    }],
+    ["an end after 9999", { p_ends_at: "10000-01-01T00:00:00Z" }, {
+      code: "TG001",
+      message: "ends_at must be an instant of the years 1 to 9999",
+    }],
     ["an end at its start", { p_ends_at: full.p_starts_at }, { code: "TG001" }],
     ["an end before its start", { p_ends_at: "2031-01-01T00:00:00Z" }, { code: "TG001" }],
     ["an end that always was", { p_ends_at: "-infinity" }, { code: "TG001" }],
@@ -282,6 +290,8 @@ describe("a recurring grant by hand", () => {
     ["no priority", { priority: "null" }],
     ["no start", { starts_at: "null" }],
     ["a start that never is", { starts_at: "'infinity'" }],
+    ["a start after 9999", { starts_at: "'10000-01-01'" }],
+    ["an end after 9999", { starts_at: "'2031-01-01'", ends_at: "'10000-01-01 UTC'" }],
     ["an end at its start", { starts_at: "'2031-01-01'", ends_at: "'2031-01-01'" }],
     ["a tag that is not known", { tag_ids: "array[gen_random_uuid()]" }],
     ["metadata that is no object", { metadata: "'[]'" }],

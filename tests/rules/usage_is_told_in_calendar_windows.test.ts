@@ -200,10 +200,21 @@ describe("from and to", () => {
   test.each([
     ["2026-05-06T00:00Z", "2026-05-06T00:00Z"],
     ["2026-05-07T00:00Z", "2026-05-06T00:00Z"],
-    ["-infinity", "2026-05-06T00:00Z"],
-    ["2026-05-06T00:00Z", "infinity"],
   ])("from %s to %s is refused", async (from, to) => {
     await expect(project.usage(from, to)).rejects.toMatchObject(order);
+  });
+
+  test.each([
+    ["-infinity", "2026-05-06T00:00Z", "from"],
+    ["4713-01-01T00:00Z BC", "2026-05-06T00:00Z", "from"],
+    ["0001-12-31T23:59Z BC", "0001-01-01T00:00Z", "from"],
+    ["9999-12-31T23:59Z", "10000-01-01T00:00Z", "to"],
+    ["2026-05-06T00:00Z", "infinity", "to"],
+  ])("from %s to %s is refused", async (from, to, field) => {
+    await expect(project.usage(from, to)).rejects.toMatchObject({
+      code: "TG001",
+      message: `${field} must be an instant of the years 1 to 9999`,
+    });
   });
 
   test("without from, without a step, and from the future on: refused", async () => {

@@ -3,6 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import type { TollgateDatabase } from "../_shared/database.ts";
 import { apiError, errorResponse } from "../_shared/errors.ts";
+import { refuseMalformed } from "./request.ts";
 import type { AppContext, AppEnv, Endpoint } from "./route.ts";
 import { endpoints } from "./routes.ts";
 
@@ -49,7 +50,7 @@ export function createApp({ database }: { database: TollgateDatabase }) {
     maxAge: 86_400,
   }));
   app.use((c, next) => {
-    refuseMalformedPath(c);
+    refuseMalformed(c, "pathname");
     return next();
   });
 
@@ -76,17 +77,4 @@ function methodNotAllowed(c: AppContext, allowed: Endpoint["method"]): never {
     `Use ${allowed}.`,
     { headers: { allow } },
   );
-}
-
-/** Hono would keep an undecodable escape as it is, and so name another user. */
-function refuseMalformedPath(c: AppContext): void {
-  try {
-    decodeURIComponent(new URL(c.req.url).pathname);
-  } catch {
-    throw apiError(
-      "invalid_request",
-      "The path holds a malformed percent-encoding.",
-      "Encode the user_id as UTF-8 with encodeURIComponent().",
-    );
-  }
 }

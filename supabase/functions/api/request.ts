@@ -3,6 +3,19 @@ import { apiError, type ErrorCode, errorKinds } from "../_shared/errors.ts";
 import { IDEMPOTENCY_KEY } from "./fields.ts";
 import type { AppContext } from "./route.ts";
 
+/** What cannot be decoded would be kept as it is, or in a query be replaced: so name another user. */
+export function refuseMalformed(c: AppContext, part: "pathname" | "search"): void {
+  try {
+    decodeURIComponent(new URL(c.req.url)[part]);
+  } catch {
+    throw apiError(
+      "invalid_request",
+      "The URL holds a malformed percent-encoding.",
+      "Encode the user_id, and values of the query, as UTF-8 with encodeURIComponent().",
+    );
+  }
+}
+
 /** The path parameters, decoded. */
 export function readParams<Schema extends z.ZodObject>(c: AppContext, schema: Schema) {
   return parse(schema, c.req.param());
@@ -21,6 +34,7 @@ export function readIds<Schema extends z.ZodObject>(
 
 /** The query parameters; unknown and repeated ones are refused. */
 export function readQuery<Schema extends z.ZodObject>(c: AppContext, schema: Schema) {
+  refuseMalformed(c, "search");
   const query = new URL(c.req.url).searchParams;
   const repeated = [...query.keys()].find((name) => query.getAll(name).length > 1);
   if (repeated !== undefined) {
