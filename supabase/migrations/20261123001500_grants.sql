@@ -253,7 +253,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  update public.user_token_grants g set expires_at = u.last_transfer_at
+  update public.user_token_grants g set expires_at = least(u.last_transfer_at, old.expires_at)
   from public.user_usage u
   where g.user_id = new.user_id and g.id = new.id and u.user_id = new.user_id and u.last_transfer_at > new.expires_at;
   return null;
@@ -261,7 +261,7 @@ end;
 $$;
 
 comment on function tollgate.end_grant_after_what_it_paid() is
-  'Trigger: an end in the past is the user''s last transfer, so that what the grant paid, and as-of balances, stay true.';
+  'Trigger: an end in the past is the user''s last transfer, or the end it had before that, so that what the grant paid, and as-of balances, stay true.';
 
 -- After the update: a table with a BEFORE trigger for rows has every row locked before it is updated.
 create trigger grant_5_ends_after_what_it_paid after update of expires_at on public.user_token_grants
