@@ -50,7 +50,7 @@ create function tollgate.check_grant_terms(
 )
 returns void
 language plpgsql
-stable
+volatile
 security invoker
 set search_path = ''
 as $$
@@ -58,6 +58,11 @@ declare
   v_problem text;
   v_hint text := 'Leave it out.';
 begin
+  -- Arrays have no foreign key: whoever deletes one of the tags waits, and then finds what is for it.
+  perform from public.tags t join public.tracked_users u on u.project_id = t.project_id
+  where t.id = any(p_tag_ids) and u.id = p_user_id
+  order by t.id
+  for key share of t;
   perform tollgate.check_request(p_user_id::text, p_token_amount, p_metadata, p_request_id);
   if p_grant_type is null then
     v_problem := 'The grant type is missing';

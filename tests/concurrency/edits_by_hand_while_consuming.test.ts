@@ -121,3 +121,28 @@ test("a link waits for a change by hand that has just begun, without a deadlock"
   expect(await linked).toBe("linked");
   expect(await user.balance()).toMatchObject({ payment_status: "paused", quota_left: 0 });
 });
+
+test.each(["a grant", "a recurring grant"])(
+  "a tag is not deleted while %s for it is being made",
+  async (what) => {
+    const project = await Project.create(sql);
+    await project.plan({ type: "pay_as_you_go" });
+    const user = await project.user("ada");
+    const tagId = await project.tagId("GPT-4");
+    const backend = connect(1);
+    await backend`begin`;
+    await (what === "a grant"
+      ? user.on(backend).grant(10, { tags: ["GPT-4"] })
+      : user.on(backend).recurringGrant(10, "1 day", {
+        startsAt: "2026-01-01T00:00:00Z",
+        tags: ["GPT-4"],
+      }));
+    const deleted = sql`delete from tags where id = ${tagId}`
+      .then(() => "deleted", (error: { code: string }) => error.code);
+    await untilWaiting(crowd, 1);
+    await backend`commit`;
+
+    expect(await deleted).toBe("TG007");
+    expect(await user.consume(10, { tag: "GPT-4" })).toMatchObject({ success: true });
+  },
+);
