@@ -283,7 +283,9 @@ begin
   perform tollgate.expiry_of(now(), p_ttl_seconds);
   v_usage := tollgate.lock_user(v_user_id);
 
-  v_hash := hash_record_extended(row('hold'::text, p_tokens, p_tag_id, p_ttl_seconds, p_metadata), 0);
+  -- A user who has placed it may end it: to the backend that is another hold, never a replay of its own.
+  h.placed_by := case when not tollgate.is_trusted() then tollgate.caller_id() end;
+  v_hash := hash_record_extended(row('hold'::text, p_tokens, p_tag_id, p_ttl_seconds, p_metadata, h.placed_by), 0);
   t := tollgate.find_replay(v_user_id, p_request_id, v_hash);
   if t.user_id is not null then
     select * into strict h from public.token_holds f
@@ -332,7 +334,6 @@ begin
   h.tag_id := p_tag_id;
   h.quota_id := t.quota_id;
   h.quota_period_start := t.quota_period_start;
-  h.placed_by := case when not tollgate.is_trusted() then tollgate.caller_id() end;
   h.expires_at := t.hold_expires_at;
   h.created_at := t.created_at;
   if v_usage.user_id is null then
