@@ -176,11 +176,16 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+  -- Within these all periods of any length can be counted.
+  v_first constant timestamptz := '0001-01-01 00:00:00Z';
+  v_last constant timestamptz := '9999-12-31 23:59:59Z';
 begin
-  if not isfinite(new.next_plan_at) or not isfinite(new.billing_anchor) or not isfinite(new.quota_open_until) then
+  if new.next_plan_at not between v_first and v_last or new.billing_anchor not between v_first and v_last
+    or new.quota_open_until not between v_first and v_last then
     raise exception using
       errcode = 'TG001',
-      message = 'next_plan_at, billing_anchor and quota_open_until must be instants',
+      message = 'next_plan_at, billing_anchor and quota_open_until must be instants of the years 1 to 9999',
       hint = 'Give a date and time.';
   end if;
   return new;
@@ -191,7 +196,7 @@ comment on function tollgate.check_account_instants() is
   'Trigger: an account''s instants can be computed with. Raises TG001.';
 revoke all on function tollgate.check_account_instants() from public;
 
-create trigger account_instants_are_finite
+create trigger account_instants_are_checked
 before insert or update of next_plan_at, billing_anchor, quota_open_until on public.tracked_users
 for each row execute function tollgate.check_account_instants();
 

@@ -493,9 +493,6 @@ begin
   elsif p_when = 'period_end' and p_plan is null and p_payment_status is distinct from 'canceled' then
     v_problem := 'Only a plan or a cancelation can wait for the end of the period';
     v_hint := 'Give a plan, or payment status canceled; all else changes at once.';
-  elsif not isfinite(p_billing_anchor) or not isfinite(p_quota_open_until) then
-    v_problem := 'billing_anchor and quota_open_until must be instants';
-    v_hint := 'Give a date and time.';
   end if;
   if v_problem is not null then
     raise exception using errcode = 'TG001', message = v_problem, hint = v_hint;

@@ -57,13 +57,25 @@ describe("refused, with nothing written", () => {
     expect(await contents(sql)).toEqual(before);
   });
 
+  test("an anchor from which the hours until now cannot be counted", async () => {
+    const project = await Project.create(sql);
+    await project.plan({ quota: 10, period: "1 hour" });
+    const user = project.unknownUser("ada");
+    await user.consume(1, { at: "2031-01-01T00:00:00Z" });
+
+    await expect(user.change({ billingAnchor: "294276-12-31T00:00:00Z" }))
+      .rejects.toMatchObject({ code: "TG001" });
+    expect(await user.consume(1, { at: "2031-01-01T01:00:00Z" })).toMatchObject({ success: true });
+  });
+
   test.each(["p_billing_anchor", "p_quota_open_until"])("infinity for %s", async (parameter) => {
     const { project } = await userOnFree();
     await expect(
       sql.unsafe(`select * from change_user('${project.id}', 'ada', ${parameter} => 'infinity')`),
     ).rejects.toMatchObject({
       code: "TG001",
-      message: "billing_anchor and quota_open_until must be instants",
+      message:
+        "next_plan_at, billing_anchor and quota_open_until must be instants of the years 1 to 9999",
     });
   });
 

@@ -375,11 +375,14 @@ describe("by hand", () => {
     ["next_plan_at", "-infinity"],
     ["billing_anchor", "-infinity"],
     ["quota_open_until", "infinity"],
+    ["billing_anchor", "10000-01-01Z"],
+    ["billing_anchor", "0001-12-31Z BC"],
   ])("%s must be an instant: %s is refused", async (column, value) => {
     const { user, project } = await userEdited();
     const refused = {
       code: "TG001",
-      message: "next_plan_at, billing_anchor and quota_open_until must be instants",
+      message:
+        "next_plan_at, billing_anchor and quota_open_until must be instants of the years 1 to 9999",
     };
     await expect(
       sql.unsafe(`update tracked_users set ${column} = '${value}' where id = '${user.id!}'`),
