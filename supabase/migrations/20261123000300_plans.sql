@@ -413,3 +413,5 @@ on public.plan_restrictions to authenticated;
 grant select, insert, update, delete
 on public.plans, public.plan_quotas, public.tags, public.plan_restrictions to service_role;
 grant select on public.plans, public.plan_quotas, public.tags, public.plan_restrictions to tollgate_kernel;
+-- To lock tags.
+grant update (name) on public.tags to tollgate_kernel;

@@ -206,7 +206,7 @@ comment on function tollgate.check_account_instants() is
   'Trigger: an account''s instants can be computed with. Raises TG001.';
 revoke all on function tollgate.check_account_instants() from public;
 
-create trigger account_instants_are_finite
+create trigger account_instants_are_checked
 before insert or update of next_plan_at, billing_anchor, quota_open_until on public.tracked_users
 for each row execute function tollgate.check_account_instants();
 

@@ -5,12 +5,22 @@
 -- check. So a rule of consumption is changed in both, and
 -- tests/consistency/single_calls_and_batches_of_one_agree.test.ts holds them against each other.
 
-create function tollgate.consume_plainly(
+create type tollgate.plain_consumption as (
+  transfer public.token_transfers,
+  sources public.token_source[],
+  counts public.limit_usage[],
+  quota_amount bigint
+);
+
+comment on type tollgate.plain_consumption is
+  'A plain consumption that is to be written: its transfer, what pays, the counts of restrictions after it, the size of the base quota.';
+
+create function tollgate.decide_plainly(
   p_project_id uuid, p_usage public.user_usage, p_request tollgate.request, p_at timestamptz
 )
-returns public.receipt
+returns tollgate.plain_consumption
 language plpgsql
-volatile
+stable
 security invoker
 set search_path = ''
 as $$
@@ -34,7 +44,6 @@ declare
   v_grants_left bigint := 0;
   s public.token_source;
   v_sources public.token_source[] := '{}';
-  v_position smallint := 0;
   t public.token_transfers;
 begin
   select * into e from public.tracked_users f where f.id = v_user_id;
@@ -122,7 +131,6 @@ begin
     return null;
   end if;
 
-  -- It is plain. From here on it is written.
   t := row(
     v_user_id, p_usage.last_transfer_number + 1, - v_tokens, 'consumption', p_request.tag_id, null,
     case when v_from_quota > 0 then v_quota.id end, case when v_from_quota > 0 then q.period_start end,
@@ -130,38 +138,66 @@ begin
     null, tollgate.limit_json(v_nearest_limit), p_request.request_id, p_request.request_hash,
     tollgate.current_api_key_id(), p_request.metadata, v_at, null
   );
+  return row(t, v_sources, v_counts, v_quota.token_amount)::tollgate.plain_consumption;
+end;
+$$;
+
+comment on function tollgate.decide_plainly(uuid, public.user_usage, tollgate.request, timestamptz) is
+  'What a request takes, all or nothing, now or at p_at, from a user, whose row the caller has locked; null where the case is not plain or would be denied. Stable, so that all it reads is one snapshot.';
+
+create function tollgate.consume_plainly(
+  p_project_id uuid, p_usage public.user_usage, p_request tollgate.request, p_at timestamptz
+)
+returns public.receipt
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  c constant tollgate.plain_consumption := tollgate.decide_plainly(p_project_id, p_usage, p_request, p_at);
+  t constant public.token_transfers := c.transfer;
+  s public.token_source;
+  v_position smallint := 0;
+begin
+  if t.user_id is null then
+    return null;
+  end if;
   insert into public.token_transfers values (t.*);
-  foreach s in array v_sources loop
+  foreach s in array c.sources loop
     if s.grant_id is null then
       update public.user_quota_usage f
       set
         tokens_used = f.tokens_used + s.tokens,
-        token_amount = greatest(v_quota.token_amount, f.tokens_used + s.tokens)
-      where f.user_id = v_user_id and f.quota_id = v_quota.id and f.period_start = q.period_start;
+        token_amount = greatest(c.quota_amount, f.tokens_used + s.tokens)
+      where f.user_id = t.user_id and f.quota_id = t.quota_id and f.period_start = t.quota_period_start;
     else
       update public.user_token_grants f
       set
         tokens_used = f.tokens_used + s.tokens,
         is_spent = (f.tokens_used + s.tokens = f.token_amount)
-      where f.user_id = v_user_id and f.id = s.grant_id and coalesce(f.voided_at, f.expires_at, 'infinity') > v_at;
+      where f.user_id = t.user_id and f.id = s.grant_id and coalesce(f.voided_at, f.expires_at, 'infinity') > t.created_at;
       if not found then
         perform tollgate.refuse_ended_grant();
       end if;
       v_position := v_position + 1;
       insert into public.user_token_grants_consume
-      values (v_user_id, t.transfer_number, s.grant_id, s.tokens, s.tokens_left, v_at, v_position);
+      values (t.user_id, t.transfer_number, s.grant_id, s.tokens, s.tokens_left, t.created_at, v_position);
     end if;
   end loop;
   perform tollgate.count_in_bucket(t);
   update public.user_usage f
-  set last_transfer_number = t.transfer_number, not_before = v_at, limits = v_counts
-  where f.user_id = v_user_id;
-  return tollgate.receipt_of(t, p_request.external_id, v_tokens, v_sources, false);
+  set last_transfer_number = t.transfer_number, not_before = t.created_at, limits = c.counts
+  where f.user_id = t.user_id;
+  return tollgate.receipt_of(t, p_request.external_id, p_request.tokens, c.sources, false);
 end;
 $$;
 
 comment on function tollgate.consume_plainly(uuid, public.user_usage, tollgate.request, timestamptz) is
   'Takes the tokens of a request, all or nothing, now or at p_at, from a user, whose row the caller has locked, and answers the receipt; or, where the case is not plain or would be denied, writes nothing and answers null.';
 
-revoke all on function tollgate.consume_plainly(uuid, public.user_usage, tollgate.request, timestamptz) from public;
-grant execute on function tollgate.consume_plainly(uuid, public.user_usage, tollgate.request, timestamptz) to tollgate_kernel;
+revoke all on all functions in schema tollgate from public;
+grant execute on function
+tollgate.decide_plainly(uuid, public.user_usage, tollgate.request, timestamptz),
+tollgate.consume_plainly(uuid, public.user_usage, tollgate.request, timestamptz)
+to tollgate_kernel;

@@ -223,6 +223,32 @@ $$;
 comment on function tollgate.hold_receipt_of(public.token_holds, public.token_transfers, text, boolean) is
   'The receipt of a step of a hold, the same at first and on replay.';
 
+create function tollgate.lock_grants(p_hold public.token_holds)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+  s public.token_source;
+begin
+  foreach s in array p_hold.sources loop
+    continue when s.grant_id is null;
+    perform from public.user_token_grants f
+    where f.user_id = p_hold.user_id and f.id = s.grant_id
+      and coalesce(f.voided_at, f.expires_at, 'infinity') > p_hold.created_at
+    for no key update;
+    if not found then
+      perform tollgate.refuse_ended_grant();
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function tollgate.lock_grants(public.token_holds) is
+  'Keeps the grants of a new hold, which it does not update, from being ended by hand before it was made. Refuses with serialization_failure, as record() does, where one has been ended since it was read.';
+
 create function tollgate.hold(
   p_project_id uuid,
   p_external_user_id text,
@@ -257,7 +283,9 @@ begin
   perform tollgate.expiry_of(now(), p_ttl_seconds);
   v_usage := tollgate.lock_user(v_user_id);
 
-  v_hash := hash_record_extended(row('hold'::text, p_tokens, p_tag_id, p_ttl_seconds, p_metadata), 0);
+  -- A user who has placed it may end it: to the backend that is another hold, never a replay of its own.
+  h.placed_by := case when not tollgate.is_trusted() then tollgate.caller_id() end;
+  v_hash := hash_record_extended(row('hold'::text, p_tokens, p_tag_id, p_ttl_seconds, p_metadata, h.placed_by), 0);
   t := tollgate.find_replay(v_user_id, p_request_id, v_hash);
   if t.user_id is not null then
     select * into strict h from public.token_holds f
@@ -306,7 +334,6 @@ begin
   h.tag_id := p_tag_id;
   h.quota_id := t.quota_id;
   h.quota_period_start := t.quota_period_start;
-  h.placed_by := case when not tollgate.is_trusted() then tollgate.caller_id() end;
   h.expires_at := t.hold_expires_at;
   h.created_at := t.created_at;
   if v_usage.user_id is null then
@@ -317,6 +344,7 @@ begin
   perform tollgate.record(
     array[t], null, array[a.usage], case when d.from_quota > 0 then array[a.quota] end
   );
+  perform tollgate.lock_grants(h);
   return tollgate.hold_receipt_of(h, t, p_external_user_id, false);
 end;
 $$;
@@ -602,6 +630,7 @@ tollgate.state_of(public.token_holds, timestamptz),
 tollgate.require_open(public.token_holds, timestamptz),
 tollgate.expiry_of(timestamptz, integer),
 tollgate.hold_receipt_of(public.token_holds, public.token_transfers, text, boolean),
+tollgate.lock_grants(public.token_holds),
 tollgate.settlement_of(
   public.token_holds, public.token_transfers, public.token_transfers, text,
   public.token_source[], public.token_source[], boolean

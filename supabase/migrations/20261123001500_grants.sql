@@ -50,7 +50,7 @@ create function tollgate.check_grant_terms(
 )
 returns void
 language plpgsql
-stable
+volatile
 security invoker
 set search_path = ''
 as $$
@@ -58,6 +58,11 @@ declare
   v_problem text;
   v_hint text := 'Leave it out.';
 begin
+  -- Arrays have no foreign key: whoever deletes one of the tags waits, and then finds what is for it.
+  perform from public.tags t join public.tracked_users u on u.project_id = t.project_id
+  where t.id = any(p_tag_ids) and u.id = p_user_id
+  order by t.id
+  for key share of t;
   perform tollgate.check_request(p_user_id::text, p_token_amount, p_metadata, p_request_id);
   if p_grant_type is null then
     v_problem := 'The grant type is missing';
@@ -187,7 +192,7 @@ $$;
 comment on function tollgate.grant_hash(public.user_token_grants) is
   'The request_hash of a grant: equal for equal parameters, by hand or by function.';
 
-create function tollgate.book_grant()
+create function tollgate.book_grants()
 returns trigger
 language plpgsql
 volatile
@@ -197,27 +202,45 @@ set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
+  v_user record;
   u public.tracked_users;
+  g public.user_token_grants;
   t public.token_transfers;
   a tollgate.account;
   v_booking tollgate.booking;
 begin
-  select * into strict u from public.tracked_users f where f.id = new.user_id;
-  a := tollgate.account_at(u.project_id, u.id, u.external_id, '{}', new.created_at);
-  t.amount := new.token_amount;
-  t.transaction_type := 'grant';
-  t.user_token_grants_id := new.id;
-  t.request_id := new.request_id;
-  t.request_hash := case when new.request_id is not null then tollgate.grant_hash(new) end;
-  t.metadata := new.metadata;
-  v_booking := tollgate.book(a, t, '{}');
-  perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
+  for v_user in
+    select i.user_id as id, array_agg(row(i.*)::public.user_token_grants order by i.created_at, i.id) as grants
+    from inserted i
+    where i.recurring_grant_id is null and i.refund_of is null
+    group by i.user_id
+    order by i.user_id
+  loop
+    select * into strict u from public.tracked_users f where f.id = v_user.id;
+    for i in 1 .. cardinality(v_user.grants) loop
+      g := v_user.grants[i];
+      a := tollgate.account_at(u.project_id, u.id, u.external_id, '{}', g.created_at);
+      -- All rows of the statement are there already: each transfer is to show what was left after it.
+      a.grants_left := a.grants_left - (
+        select coalesce(sum(f.token_amount), 0) from unnest(v_user.grants[i + 1 :]) f where f.effective_at <= a.at
+      );
+      t := null;
+      t.amount := g.token_amount;
+      t.transaction_type := 'grant';
+      t.user_token_grants_id := g.id;
+      t.request_id := g.request_id;
+      t.request_hash := case when g.request_id is not null then tollgate.grant_hash(g) end;
+      t.metadata := g.metadata;
+      v_booking := tollgate.book(a, t, '{}');
+      perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
+    end loop;
+  end loop;
   return null;
 end;
 $$;
 
-alter function tollgate.book_grant() owner to tollgate_kernel;
-comment on function tollgate.book_grant() is 'Trigger: books the transfer of a new grant.';
+alter function tollgate.book_grants() owner to tollgate_kernel;
+comment on function tollgate.book_grants() is 'Trigger: books the transfers of new grants.';
 
 -- Triggers of one event fire in the order of their names.
 create trigger grant_1_by_hand_has_a_user before insert on public.user_token_grants
@@ -228,7 +251,7 @@ for each row when (current_user <> 'tollgate_kernel') execute function tollgate.
 create trigger grant_3_is_checked before insert on public.user_token_grants
 for each row when (new.recurring_grant_id is null) execute function tollgate.prepare_grant();
 create trigger grant_4_is_booked after insert on public.user_token_grants
-for each row when (new.recurring_grant_id is null and new.refund_of is null) execute function tollgate.book_grant();
+referencing new table as inserted for each statement execute function tollgate.book_grants();
 
 create function tollgate.end_grant_after_what_it_paid()
 returns trigger
@@ -238,7 +261,7 @@ security invoker
 set search_path = ''
 as $$
 begin
-  update public.user_token_grants g set expires_at = u.not_before
+  update public.user_token_grants g set expires_at = least(u.not_before, old.expires_at)
   from public.user_usage u
   where g.user_id = new.user_id and g.id = new.id and u.user_id = new.user_id and u.not_before > new.expires_at;
   return null;
@@ -246,7 +269,7 @@ end;
 $$;
 
 comment on function tollgate.end_grant_after_what_it_paid() is
-  'Trigger: an end in the past is the user''s last transfer, so that what the grant paid, and as-of balances, stay true.';
+  'Trigger: an end in the past is the user''s last transfer, or the end it had before that, so that what the grant paid, and as-of balances, stay true.';
 
 -- After the update: a table with a BEFORE trigger for rows has every row locked before it is updated.
 create trigger grant_5_ends_after_what_it_paid after update of expires_at on public.user_token_grants

@@ -308,7 +308,7 @@ begin
   where (g.voided_at, g.token_amount - v.used - v.held, 1) is distinct from (v.created_at, v.tokens, v.times)
 
   -- Occurrences of recurring grants have the id of their number, below occurrences_booked, and its terms. By other
-  -- clocks, which the user may have had then, they are due a little earlier or later.
+  -- clocks, which the user may have had then, they are due a little earlier or later. None that cannot lapse is missing.
   union all
   select 'occurrence of a recurring grant', g.user_id, g.id::text,
     concat_ws(' ', o.token_amount, o.number, tollgate.period_start(o.starts_at, o.every::text::interval, 'UTC', o.number)),
@@ -322,6 +322,11 @@ begin
       or g.effective_at - tollgate.period_start(o.starts_at, o.every::text::interval, 'UTC', o.number)
         not between interval '-4 days' and interval '4 days'
     )
+  union all
+  select 'occurrence of a recurring grant', o.user_id, o.grant_id::text, concat_ws(' ', o.token_amount, o.number), null
+  from occurrences o
+  where o.valid_for is null
+    and not exists (select from grants g where g.user_id = o.user_id and g.id = o.grant_id)
 
   -- A rollover has the id of its quota, user and instant: so there is one for each period.
   union all
@@ -445,15 +450,23 @@ begin
     on o.user_id = r.user_id and o.transfer_number = r.refers_to and o.transaction_type = 'consumption'
   where r.tokens > - coalesce(o.amount, 0)
 
-  -- A hold has its transfer, its tokens their sources; it ends once, in time, for at most what it held.
+  -- A hold has its transfer, lasts as long as that or an extension says, its tokens have their sources; it ends once,
+  -- in time, for at most what it held.
   union all
   select 'transfer of a hold', coalesce(h.user_id, t.user_id), coalesce(h.transfer_number, t.transfer_number)::text,
-    h.created_at::text, t.created_at::text
+    concat_ws(' ', h.created_at, h.expires_at), concat_ws(' ', t.created_at, t.lasts_until)
   from holds h
-  full join (select * from transfers x where x.transaction_type = 'hold') t
-    on t.user_id = h.user_id and t.transfer_number = h.transfer_number
-  where (h.created_at, h.tag_id, h.quota_id, h.quota_period_start)
-    is distinct from (t.created_at, t.tag_id, t.quota_id, t.quota_period_start)
+  full join (
+    select
+      x.*, greatest(x.hold_expires_at, (
+        select max(e.hold_expires_at) from transfers e
+        where e.user_id = x.user_id and e.refers_to = x.transfer_number and e.transaction_type = 'extension'
+      )) as lasts_until
+    from transfers x
+    where x.transaction_type = 'hold'
+  ) t on t.user_id = h.user_id and t.transfer_number = h.transfer_number
+  where (h.created_at, h.expires_at, h.tag_id, h.quota_id, h.quota_period_start)
+    is distinct from (t.created_at, t.lasts_until, t.tag_id, t.quota_id, t.quota_period_start)
   union all
   select 'tokens of a hold', h.user_id, h.transfer_number::text, h.token_amount::text, sum(s.tokens)::text
   from holds h

@@ -48,12 +48,12 @@ test("expiry edited by hand in the middle of consumption: no deadlock, no token 
 });
 
 /** A call for all of 9 tokens of quota and 6 of a grant; the grant's expiry is edited in mid-call. */
-async function consumeAcross(user: User, expiresAt: Date) {
+async function editAcross(user: User, expiresAt: Date, step: "consume" | "hold") {
   const owner = connect(1);
   // The call has counted the grants and waits to draw on the quota, which comes first.
   await owner`begin`;
   await owner`select from user_quota_usage where user_id = ${user.id!} for update`;
-  const call = user.on(crowd).consume(15);
+  const call = user.on(crowd)[step](15);
   call.catch(() => {});
   await untilWaiting(sql, 1);
   await sql`update user_token_grants set expires_at = ${expiresAt}
@@ -74,16 +74,36 @@ async function userWithQuotaAndGrant() {
 test("a grant that is ended by hand in mid-call still pays that call", async () => {
   const user = await userWithQuotaAndGrant();
   const end = new Date(Date.now() + 1000);
-  expect(await consumeAcross(user, end)).toMatchObject({ success: true, grants_used: 6 });
+  expect(await editAcross(user, end, "consume")).toMatchObject({ success: true, grants_used: 6 });
   expect(await user.balance("2100-01-01T00:00:00Z")).toMatchObject({ grants_left: 0 });
 });
 
-test("a call whose grant is ended in retrospect in mid-call writes nothing", async () => {
+test.each(["consume", "hold"] as const)(
+  "a %s whose grant is ended in retrospect in mid-call writes nothing",
+  async (step) => {
+    const user = await userWithQuotaAndGrant();
+    await expect(editAcross(user, new Date("2020-01-01"), step)).rejects.toMatchObject({
+      code: "40001",
+    });
+    expect(await user.balance()).toMatchObject({ quota_used: 1, tokens_held: 0, grants_left: 0 });
+  },
+);
+
+test("a grant of which a hold sets tokens aside is not ended before the hold", async () => {
   const user = await userWithQuotaAndGrant();
-  await expect(consumeAcross(user, new Date("2020-01-01"))).rejects.toMatchObject({
-    code: "40001",
-  });
-  expect(await user.balance()).toMatchObject({ quota_used: 1, grants_left: 0 });
+  const [holder, owner] = [connect(1), connect(1)];
+  await holder`begin`;
+  const { hold_id, created_at } = await user.on(holder).hold(15);
+  const ended = owner`update user_token_grants set expires_at = '2020-01-01'
+    where user_id = ${user.id!}`.execute();
+  await untilWaiting(sql, 1);
+  await holder`commit`;
+  await ended;
+
+  const [grant] = await sql<{ expires_at: Date }[]>`
+    select expires_at from user_token_grants where user_id = ${user.id!}`;
+  expect(grant).toEqual({ expires_at: created_at });
+  expect(await user.settle(hold_id, 15)).toMatchObject({ grants_used: 6 });
 });
 
 test("a link waits for a change by hand that has just begun, without a deadlock", async () => {
@@ -101,3 +121,28 @@ test("a link waits for a change by hand that has just begun, without a deadlock"
   expect(await linked).toBe("linked");
   expect(await user.balance()).toMatchObject({ payment_status: "paused", quota_left: 0 });
 });
+
+test.each(["a grant", "a recurring grant"])(
+  "a tag is not deleted while %s for it is being made",
+  async (what) => {
+    const project = await Project.create(sql);
+    await project.plan({ type: "pay_as_you_go" });
+    const user = await project.user("ada");
+    const tagId = await project.tagId("GPT-4");
+    const backend = connect(1);
+    await backend`begin`;
+    await (what === "a grant"
+      ? user.on(backend).grant(10, { tags: ["GPT-4"] })
+      : user.on(backend).recurringGrant(10, "1 day", {
+        startsAt: "2026-01-01T00:00:00Z",
+        tags: ["GPT-4"],
+      }));
+    const deleted = sql`delete from tags where id = ${tagId}`
+      .then(() => "deleted", (error: { code: string }) => error.code);
+    await untilWaiting(crowd, 1);
+    await backend`commit`;
+
+    expect(await deleted).toBe("TG007");
+    expect(await user.consume(10, { tag: "GPT-4" })).toMatchObject({ success: true });
+  },
+);

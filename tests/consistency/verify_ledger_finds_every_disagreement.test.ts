@@ -443,6 +443,11 @@ describe("of holds and refunds", () => {
       ["transfer of a hold"],
     ],
     [
+      "a hold that lasts longer than its transfer says",
+      "update token_holds set expires_at = expires_at + interval '1 s' where transfer_number = 9",
+      ["transfer of a hold"],
+    ],
+    [
       "a hold of another tag",
       `update token_holds set tag_id = (select id from tags where name = 'GPT-4')
         where transfer_number = 9`,
@@ -483,13 +488,14 @@ describe("of holds and refunds", () => {
     ],
     [
       "a hold that was settled after it had expired",
-      "update token_holds set expires_at = '2030-01-16T11:00:30Z' where transfer_number = 5",
+      `update token_holds set expires_at = '2030-01-16T11:00:30Z' where transfer_number = 5;
+      update token_transfers set hold_expires_at = '2030-01-16T11:00:30Z' where transfer_number = 5`,
       ["end of a hold"],
     ],
     [
       "a hold without an end in its transfer",
       "update token_transfers set hold_expires_at = null where transfer_number = 9",
-      ["amount of a transfer"],
+      ["amount of a transfer", "transfer of a hold"],
     ],
     [
       "an open hold of more than is left of a grant",
@@ -574,7 +580,12 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
       `update token_holds h set ended_by = null, expires_at = '2031-01-01'
           where ended_by is not null;
         update token_transfers set amount = amount + 1 where ${VOID}`,
-      ["end of a hold", "tokens held after a transfer", "void of a grant"],
+      [
+        "end of a hold",
+        "tokens held after a transfer",
+        "transfer of a hold",
+        "void of a grant",
+      ],
     ],
     [
       "a void of another time than its grant's",
@@ -592,7 +603,7 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
         set transaction_type = 'void', user_token_grants_id = v.user_token_grants_id
         from token_transfers v
         where v.${VOID} and t.transaction_type = 'extension'`,
-      ["void of a grant"],
+      ["transfer of a hold", "void of a grant"],
     ],
     [
       "a void of a grant that paid later",
@@ -629,6 +640,11 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
       "an occurrence whose number was not counted",
       "update recurring_grants set occurrences_booked = 0",
       ["next recurring grant of a user", "occurrence of a recurring grant"],
+    ],
+    [
+      "a number of occurrences of which one was never given",
+      "update recurring_grants set valid_for = null, occurrences_booked = occurrences_booked + 1",
+      ["occurrence of a recurring grant"],
     ],
     [
       "a user whose next occurrence nobody would look for",

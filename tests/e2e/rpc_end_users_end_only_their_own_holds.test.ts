@@ -54,6 +54,22 @@ test("the backend's hold is seen by its user, and is no hold of the user's to en
   expect((await tenant.settle(placed.hold_id!, 200)).status).toBe(200);
 });
 
+test("a hold that a user has placed is no replay to the backend, which could not rely on it", async () => {
+  const request = { p_ttl_seconds: 600, p_request_id: "job 17" };
+  const { data: placed } = await user.rpc("hold_tokens", { ...hold(20), ...request })
+    .throwOnError();
+
+  const backend = await tenant.hold("ada", 20, { ttl_seconds: 600, request_id: "job 17" });
+  expect(backend).toMatchObject({
+    status: 422,
+    body: { error: { code: "idempotency_mismatch" } },
+  });
+  const { data: again } = await user.rpc("hold_tokens", { ...hold(20), ...request })
+    .throwOnError();
+  expect(again).toMatchObject({ hold_id: placed.hold_id, replayed: true });
+  await user.rpc("release_hold", of(placed.hold_id!)).throwOnError();
+});
+
 test("the backend may end a user's hold", async () => {
   const { data: placed } = await user.rpc("hold_tokens", hold(10)).throwOnError();
 

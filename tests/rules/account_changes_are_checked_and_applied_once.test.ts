@@ -57,6 +57,17 @@ describe("refused, with nothing written", () => {
     expect(await contents(sql)).toEqual(before);
   });
 
+  test("an anchor from which the hours until now cannot be counted", async () => {
+    const project = await Project.create(sql);
+    await project.plan({ quota: 10, period: "1 hour" });
+    const user = project.unknownUser("ada");
+    await user.consume(1, { at: "2031-01-01T00:00:00Z" });
+
+    await expect(user.change({ billingAnchor: "294276-12-31T00:00:00Z" }))
+      .rejects.toMatchObject({ code: "TG001" });
+    expect(await user.consume(1, { at: "2031-01-01T01:00:00Z" })).toMatchObject({ success: true });
+  });
+
   test.each([
     ["infinity", "billing_anchor"],
     ["10000-01-01 UTC", "billing_anchor"],

@@ -59,6 +59,17 @@ test("several rows in one statement book a transfer each, in order", async () =>
   ]);
 });
 
+test("of several rows that are in force at once each transfer shows what was left after it", async () => {
+  const user = await payAsYouGoUser();
+  await sql`insert into user_token_grants (user_id, token_amount, grant_type, effective_at)
+    values (${user.id!}, 10, 'bonus', '2020-01-01'), (${user.id!}, 20, 'bonus', '2020-01-01')`;
+
+  const transfers = await sql`
+    select amount, grants_left from get_user_transfers(${user.project.id}, 'ada')`;
+
+  expect(transfers).toEqual([{ amount: 20, grants_left: 30 }, { amount: 10, grants_left: 10 }]);
+});
+
 test("a date given by hand is replaced: nobody grants in the past", async () => {
   const user = await payAsYouGoUser();
 

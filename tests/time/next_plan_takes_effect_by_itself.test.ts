@@ -376,6 +376,8 @@ describe("by hand", () => {
     ["billing_anchor", "-infinity"],
     ["quota_open_until", "infinity"],
     ["quota_open_until", "10000-01-01 UTC"],
+    ["billing_anchor", "10000-01-01Z"],
+    ["billing_anchor", "0001-12-31Z BC"],
   ])("%s must be an instant: %s is refused", async (column, value) => {
     const { user, project } = await userEdited();
     const refused = {
