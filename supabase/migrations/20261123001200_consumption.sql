@@ -69,6 +69,9 @@ begin
     when p_tokens is null or p_tokens not between p_minimum and 1000000000000000
       then format('The number of tokens must be a whole number from %s to 1000000000000000', p_minimum)
     when jsonb_typeof(p_metadata) <> 'object' then 'metadata must be a JSON object'
+    -- Much deeper, the API could not answer it any more.
+    when p_metadata @? 'strict $.**{32} ? (@.type() == "object" || @.type() == "array")'
+      then 'metadata must be at most 32 levels deep'
     -- The API allows 16 KiB without the spaces that Postgres writes between members.
     when octet_length(p_metadata::text) > 32768 then 'metadata must not be longer than 32768 bytes'
     when char_length(p_request_id) not between 1 and 255 or p_request_id ~ '[^\x20-\x7e]'

@@ -86,6 +86,8 @@ function wrongObjects(named: Record<string, unknown>): string[] {
   ];
 }
 
+const itemFields = ["user_id", "tokens_to_consume", "tag", "metadata", "request_id", "mode"];
+
 /** Lists of which one item is wrong: the cast to jsonb checks nothing of what is in them. */
 function badItems(operation: string) {
   const right = { user_id: "ada", tokens_to_consume: 1 };
@@ -96,7 +98,7 @@ function badItems(operation: string) {
     says: new RegExp(`^items\\[1\\]: .*(${says})`),
   });
   return [
-    ...["user_id", "tokens_to_consume", "tag", "metadata", "request_id", "mode"].flatMap((field) => {
+    ...itemFields.flatMap((field) => {
       const { bad, sqlSays } = kindOf(operation, field);
       const says = sqlSays ? `${field}|${sqlSays.source}` : field;
       return bad.map(([label, json]) => item(label, says, field, json));

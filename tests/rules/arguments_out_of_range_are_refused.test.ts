@@ -38,6 +38,8 @@ const entryPoints = {
 const amount = "The number of tokens must be a whole number from 1 to 1000000000000000";
 const id = "The external user id must have 1 to 255 characters";
 const object = "metadata must be a JSON object";
+const depth = "metadata must be at most 32 levels deep";
+const lists = (levels: number) => `{"k": ${"[".repeat(levels)}${"]".repeat(levels)}}`;
 const length = "metadata must not be longer than 32768 bytes";
 const request = "The request id must have 1 to 255 printable ASCII characters";
 
@@ -58,6 +60,8 @@ describe.each(["consumption", "grant"] as const)("a %s", (name) => {
     ["metadata that is a text", { metadata: '"chat"' }, object],
     ["metadata that is a number", { metadata: "7" }, object],
     ["metadata that is JSON null", { metadata: "null" }, object],
+    ["metadata 33 levels deep", { metadata: lists(32) }, depth],
+    ["metadata 16,001 levels deep", { metadata: lists(16_000) }, depth],
     ["metadata of 32769 bytes", { metadata: `{"k": "${"a".repeat(32760)}"}` }, length],
     ["metadata of 32769 bytes in fewer characters", {
       metadata: `{"k": "${"é".repeat(16380)}"}`,
@@ -83,6 +87,7 @@ describe.each(["consumption", "grant"] as const)("a %s", (name) => {
     ["a user id of 255 characters", { userId: "a".repeat(255) }],
     ["a user id of 255 emoji", { userId: "🦉".repeat(255) }],
     ["empty metadata", { metadata: "{}" }],
+    ["metadata 32 levels deep", { metadata: lists(31) }],
     ["metadata of 32768 bytes", { metadata: `{"k": "${"a".repeat(32759)}"}` }],
     ["a request id of 1 character", { requestId: "a" }],
     ["a request id of 255 characters", { requestId: "~ ".repeat(127) + "!" }],
