@@ -143,7 +143,8 @@ test("a hold beyond a restriction is denied with 429 and Retry-After", async () 
 test("the 101st open hold of a user is denied with 429 until the first ends", async () => {
   const tenant = await Tenant.create({ quota: 1000 });
   const { body: first } = await tenant.hold("ada", 1, { ttl_seconds: 60 });
-  await Promise.all(Array.from({ length: 99 }, () => tenant.hold("ada", 1)));
+  // In turn: a queue of so many might be told to retry.
+  for (let n = 2; n <= 100; n++) expect(await tenant.hold("ada", 1)).toMatchObject({ status: 201 });
 
   const { status, headers, body } = await tenant.hold("ada", 1, { request_id: "r1" });
   await tenant.release(first.hold_id);
