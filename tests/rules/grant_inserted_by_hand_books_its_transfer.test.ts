@@ -74,7 +74,8 @@ test("what comes due while several rows are inserted comes after them", async ()
   const user = await payAsYouGoUser();
   await user.recurringGrant(10, "1 day", { startsAt: new Date(Date.now() + 500).toISOString() });
   await sql`insert into user_token_grants (user_id, token_amount, grant_type)
-    select ${user.id!}, s.n, 'bonus' from generate_series(1, 2) s (n), lateral (select pg_sleep(s.n - 1)) p`;
+    select ${user.id!}, s.n, 'bonus'
+    from generate_series(1, 2) s (n), lateral (select pg_sleep(s.n - 1)) p`;
   await user.consume(3);
 
   const transfers = await sql`
