@@ -106,7 +106,6 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_usage public.user_usage;
-  v_user public.tracked_users;
   v_grants_left numeric;
   v_problem text;
   v_hint text := 'Leave both out.';
@@ -159,17 +158,13 @@ begin
   if v_problem is not null then
     raise exception using errcode = 'TG001', message = v_problem, hint = v_hint;
   end if;
-  if new.refund_of is null then
-    select * into strict v_user from public.tracked_users u where u.id = new.user_id;
-    perform tollgate.open_account(v_user.project_id, v_user.id, v_user.external_id, '{}', new.created_at);
-  end if;
   return new;
 end;
 $$;
 
 alter function tollgate.prepare_grant() owner to tollgate_kernel;
 comment on function tollgate.prepare_grant() is
-  'Trigger: locks the user, dates the grant under the lock and checks it; what is due is written down before it. Raises TG001, TG004, TG006.';
+  'Trigger: locks the user, dates the grant under the lock and checks it. Raises TG001, TG004, TG006.';
 
 create function tollgate.grant_hash(p_grant public.user_token_grants)
 returns bigint
@@ -217,13 +212,22 @@ begin
     order by i.user_id
   loop
     select * into strict u from public.tracked_users f where f.id = v_user.id;
-    for i in 1 .. cardinality(v_user.grants) loop
-      g := v_user.grants[i];
+    -- 0 is what was due before the first of them.
+    for i in 0 .. cardinality(v_user.grants) loop
+      g := v_user.grants[greatest(i, 1)];
       a := tollgate.account_at(u.project_id, u.id, u.external_id, '{}', g.created_at);
       -- All rows of the statement are there already: each transfer is to show what was left after it.
       a.grants_left := a.grants_left - (
         select coalesce(sum(f.token_amount), 0) from unnest(v_user.grants[i + 1 :]) f where f.effective_at <= a.at
       );
+      if i = 0 then
+        if a.due_grants is not null then
+          perform tollgate.book_due_grants(a);
+        end if;
+        continue;
+      end if;
+      -- What has come due since the first is left to the next call.
+      a.grants_left := a.grants_left - (select coalesce(sum(f.token_amount), 0) from unnest(a.due_grants) f);
       t := null;
       t.amount := g.token_amount;
       t.transaction_type := 'grant';
@@ -240,7 +244,8 @@ end;
 $$;
 
 alter function tollgate.book_grants() owner to tollgate_kernel;
-comment on function tollgate.book_grants() is 'Trigger: books the transfers of new grants.';
+comment on function tollgate.book_grants() is
+  'Trigger: books the transfers of new grants; what was due is written down before them.';
 
 -- Triggers of one event fire in the order of their names.
 create trigger grant_1_by_hand_has_a_user before insert on public.user_token_grants

@@ -292,8 +292,9 @@ declare
   v_at timestamptz;
 begin
   perform tollgate.lock_user(old.id);
-  perform tollgate.open_account(old.project_id, old.id, old.external_id, '{}', clock_timestamp());
+  -- One instant: what comes due after it is not there yet.
   v_at := tollgate.instant_of_change(old.id);
+  perform tollgate.open_account(old.project_id, old.id, old.external_id, '{}', v_at);
   if new.next_plan_at is distinct from old.next_plan_at and new.next_plan_at <= v_at then
     raise exception using
       errcode = 'TG001',

@@ -254,21 +254,6 @@ describe("a tag", () => {
     await deletion("b");
     expect(await user.consume(5, { tag: "a" })).toMatchObject({ success: true });
   });
-
-  test("deleted while a recurring grant for it is being inserted stops none of the user's calls", async () => {
-    const { project } = await planWithGroups(["a"]);
-    const user = await project.user("ada");
-    const tagId = await project.tagId("a");
-    const studio = await sql.reserve();
-    await studio`begin`;
-    await studio`insert into recurring_grants (user_id, token_amount, grant_type, every, tag_ids)
-      values (${user.id!}, 5, 'bonus', '1 day', array[${tagId}::uuid])`;
-    await sql`delete from tags where id = ${tagId}`;
-    await studio`commit`;
-    studio.release();
-
-    expect(await user.consume(7)).toMatchObject({ success: true, base_quota_used: 7 });
-  });
 });
 
 describe("a key", () => {

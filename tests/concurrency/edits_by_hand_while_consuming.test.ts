@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { atOnce, untilWaiting } from "../support/concurrency.ts";
 import { useDatabase } from "../support/database.ts";
@@ -146,3 +147,30 @@ test.each(["a grant", "a recurring grant"])(
     expect(await user.consume(10, { tag: "GPT-4" })).toMatchObject({ success: true });
   },
 );
+
+test("a grant that comes due in the midst of a change by hand is not yet left after it", async () => {
+  const project = await Project.create(sql);
+  await project.plan({ type: "pay_as_you_go" });
+  const user = await project.user("ada");
+  const due = Date.now() + 1000;
+  await user.recurringGrant(10, "1 day", { startsAt: new Date(due).toISOString() });
+  const [holder, owner] = [connect(1), connect(1)];
+  await holder`begin`;
+  // The change is dated, and waits to read the account.
+  await holder`lock table token_holds in access exclusive mode`;
+  const change = owner`update tracked_users set payment_status = 'paused'
+    where id = ${user.id!}`.execute();
+  await untilWaiting(sql, 1);
+  await setTimeout(due + 100 - Date.now());
+  await holder`commit`;
+  await change;
+  await user.consume(1);
+
+  const transfers = await sql`
+    select transaction_type, grants_left from get_user_transfers(${project.id}, 'ada')`;
+  expect(transfers).toEqual([
+    { transaction_type: "consumption", grants_left: 9 },
+    { transaction_type: "grant", grants_left: 10 },
+    { transaction_type: "account_change", grants_left: 0 },
+  ]);
+});

@@ -383,6 +383,42 @@ export const MUTANTS: Mutant[] = [
     "",
     "e2e/rpc_end_users",
   ),
+  // What owners do by hand in the midst of calls.
+  mutant(
+    "a hold lets its grants be ended before it",
+    "lock_grants",
+    "if not found then",
+    "if false then",
+    "concurrency/edits_by_hand",
+  ),
+  mutant(
+    "a tag may go while a grant for it is made",
+    "check_grant_terms",
+    "for key share of t;",
+    ";",
+    "concurrency/edits_by_hand",
+  ),
+  mutant(
+    "a plain consumption reads at several moments",
+    "decide_plainly",
+    "STABLE",
+    "VOLATILE",
+    "concurrency/a_call_sees",
+  ),
+  mutant(
+    "a grant that has ended can end later",
+    "end_grant_after_what_it_paid",
+    "least(u.last_transfer_at, old.expires_at)",
+    "u.last_transfer_at",
+    "rules/a_grant_ends",
+  ),
+  mutant(
+    "a transfer shows what later rows of a statement give",
+    "book_grants",
+    "v_user.grants[i + 1 :]",
+    "'{}'::public.user_token_grants[]",
+    "rules/grant_inserted",
+  ),
 ];
 
 /** Makes the function of a mutant wrong; throws where its text is not there exactly once. */

@@ -70,6 +70,25 @@ test("of several rows that are in force at once each transfer shows what was lef
   expect(transfers).toEqual([{ amount: 20, grants_left: 30 }, { amount: 10, grants_left: 10 }]);
 });
 
+test("what comes due while several rows are inserted comes after them", async () => {
+  const user = await payAsYouGoUser();
+  await user.recurringGrant(10, "1 day", { startsAt: new Date(Date.now() + 500).toISOString() });
+  await sql`insert into user_token_grants (user_id, token_amount, grant_type)
+    select ${user.id!}, s.n, 'bonus'
+    from generate_series(1, 2) s (n), lateral (select pg_sleep(s.n - 1)) p`;
+  await user.consume(3);
+
+  const transfers = await sql`
+    select amount, grants_left from get_user_transfers(${user.project.id}, 'ada')`;
+
+  expect(transfers).toEqual([
+    { amount: -3, grants_left: 10 },
+    { amount: 10, grants_left: 13 },
+    { amount: 2, grants_left: 3 },
+    { amount: 1, grants_left: 1 },
+  ]);
+});
+
 test("a date given by hand is replaced: nobody grants in the past", async () => {
   const user = await payAsYouGoUser();
 
