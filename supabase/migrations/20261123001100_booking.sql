@@ -27,20 +27,25 @@ $$;
 comment on function tollgate.lock_user(uuid) is
   'Makes a user''s calls queue until the end of the transaction, and gives the user''s row; null where the user does not exist yet. Lock alone, read all else afterwards: a statement that waited for a lock re-reads only the locked row.';
 
-create function tollgate.current_api_key_id()
+create function tollgate.current_api_key_id(p_project_id uuid)
 returns uuid
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+declare
+  v_id uuid := nullif(current_setting('tollgate.api_key_id', true), '');
 begin
-  return nullif(current_setting('tollgate.api_key_id', true), '')::uuid;
+  if v_id is not null then
+    select k.id into v_id from public.api_keys k where k.id = v_id and k.project_id = p_project_id;
+  end if;
+  return v_id;
 end;
 $$;
 
-comment on function tollgate.current_api_key_id() is
-  'The API key that authenticate() let in earlier in this transaction, if any.';
+comment on function tollgate.current_api_key_id(uuid) is
+  'The API key that authenticate() let in earlier in this transaction, if any, and if it is the project''s.';
 
 create function tollgate.book(
   p_account tollgate.account, p_transfer public.token_transfers, p_sources public.token_source[]
@@ -107,7 +112,7 @@ begin
   t.quota_left := a.quota_left;
   t.grants_left := a.grants_left;
   t.tokens_held := a.tokens_held;
-  t.api_key_id := tollgate.current_api_key_id();
+  t.api_key_id := tollgate.current_api_key_id(a.project_id);
   t.created_at := a.at;
   return row(a, t)::tollgate.booking;
 end;
@@ -543,7 +548,7 @@ tollgate.sources_json(public.token_source[]),
 tollgate.mistake_of(text, text),
 tollgate.refuse(text, text),
 tollgate.find_replay(uuid, text, bigint),
-tollgate.current_api_key_id(),
+tollgate.current_api_key_id(uuid),
 tollgate.count_in_bucket(public.token_transfers),
 tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea),
 tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[]),

@@ -136,7 +136,7 @@ begin
     case when v_from_quota > 0 then v_quota.id end, case when v_from_quota > 0 then q.period_start end,
     v_from_quota, v_tokens - v_from_quota, v_quota_left, v_grants_left - (v_tokens - v_from_quota), 0, null, null,
     null, tollgate.limit_json(v_nearest_limit), p_request.request_id, p_request.request_hash,
-    tollgate.current_api_key_id(), p_request.metadata, v_at, null
+    tollgate.current_api_key_id(p_project_id), p_request.metadata, v_at, null
   );
   return row(t, v_sources, v_counts, v_quota.token_amount)::tollgate.plain_consumption;
 end;

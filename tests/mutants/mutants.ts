@@ -408,8 +408,8 @@ export const MUTANTS: Mutant[] = [
   mutant(
     "a grant that has ended can end later",
     "end_grant_after_what_it_paid",
-    "least(u.last_transfer_at, old.expires_at)",
-    "u.last_transfer_at",
+    "least(u.not_before, old.expires_at)",
+    "u.not_before",
     "rules/a_grant_ends",
   ),
   mutant(
@@ -418,6 +418,29 @@ export const MUTANTS: Mutant[] = [
     "v_user.grants[i + 1 :]",
     "'{}'::public.user_token_grants[]",
     "rules/grant_inserted",
+  ),
+
+  // Dates, hashes, keys.
+  mutant(
+    "a quota period that a denied call begins dates nothing",
+    "book_due_grants",
+    "update public.user_usage u set not_before = a.at where u.user_id = a.user_id;",
+    "",
+    "time/late_clock",
+  ),
+  mutant(
+    "a hash leaves out grants that paid",
+    "sealed",
+    "v_draw := v_draw + 1;",
+    "v_draw := v_draw + 2;",
+    "rules/a_tampered",
+  ),
+  mutant(
+    "an API key is noted on another project's transfers",
+    "current_api_key_id",
+    " and k.project_id = p_project_id",
+    "",
+    "rules/api_key_is_noted",
   ),
 ];
 
