@@ -159,11 +159,14 @@ declare
   v_needed bigint;
   v_lapsed boolean;
   v_regranted bigint := 0;
+  v_usage public.user_usage;
+  v_at timestamptz;
   v_problem text;
 begin
   perform tollgate.require_role(p_project_id, 'admin');
   perform tollgate.check_request(p_external_user_id, coalesce(p_tokens, 1), p_metadata, p_request_id);
-  if (tollgate.lock_user(v_user_id)).user_id is null then
+  v_usage := tollgate.lock_user(v_user_id);
+  if v_usage.user_id is null then
     raise exception using
       errcode = 'TG004',
       message = format('The user %L is not known in this project', p_external_user_id),
@@ -174,7 +177,8 @@ begin
     return tollgate.refund_receipt_of(t, p_external_user_id, true);
   end if;
 
-  if p_grant_expires_at <= coalesce(p_at, clock_timestamp()) then
+  v_at := greatest(coalesce(p_at, clock_timestamp()), v_usage.not_before);
+  if p_grant_expires_at <= v_at then
     v_problem := format('grant_expires_at %s is not in the future', p_grant_expires_at);
   elsif not tollgate.is_instant(nullif(p_grant_expires_at, 'infinity')) then
     v_problem := 'grant_expires_at must be an instant of the years 1 to 9999';
@@ -184,7 +188,7 @@ begin
       errcode = 'TG001', message = v_problem, hint = 'Give another time, or none for a grant that never expires.';
   end if;
   o := tollgate.refundable(v_user_id, p_transfer_number, p_original_request_id);
-  a := tollgate.account_for(p_project_id, v_user_id, p_external_user_id, o.tag_id, p_at);
+  a := tollgate.account_for(p_project_id, v_user_id, p_external_user_id, o.tag_id, v_at);
   select coalesce(sum(r.amount), 0) into v_skipped
   from public.token_transfers r
   where r.user_id = v_user_id and r.refers_to = o.transfer_number and r.transaction_type = 'refund';

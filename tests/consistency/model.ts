@@ -362,6 +362,7 @@ export function refund(
   const { regrantLapsed, grantEndsAt } = call;
   const parameters = ["refund", original, call.tokens, regrantLapsed, grantEndsAt];
   return once(account, call, parameters, (request) => {
+    if (grantEndsAt <= request.at) throw new Mistake("TG001");
     const paid = account.transfers.find(({ number, requestId }) =>
       number === original || requestId === original
     );
@@ -379,7 +380,6 @@ export function refund(
     const restored = returned.filter((draw) => !regrantLapsed || !lapsed.includes(draw));
     let regrant: Grant | null = null;
     if (regrantLapsed && lapsed.length > 0) {
-      if (grantEndsAt <= request.at) throw new Mistake("TG001");
       regrant = newGrant(account, request.at, {
         type: "refund",
         tokens: total(lapsed),
