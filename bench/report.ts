@@ -152,7 +152,7 @@ function figures(results: Results): string {
         `${whole(ledger.users)} users, and ${
           fixed(ledger.secondsByProject)
         } s when it is asked for ` +
-        `their project alone ([bench/ledger.sql](../bench/ledger.sql); in memory, medians of 3).`,
+        `their project alone ([bench/ledger.sql](../bench/ledger.sql); in memory).`,
     ),
     "### Storage\n",
     paragraph(
