@@ -146,9 +146,9 @@ begin
     or new.cost_basis not between 0 and 1000000000000000 or new.cost_currency !~ '^[A-Z]{3}$' then
     v_problem := 'cost_basis must be a whole number from 0 to 1000000000000000, and cost_currency a code such as EUR';
     v_hint := 'Give both, the amount in the smallest unit of the currency, or neither.';
-  -- 2^53 - 1: the largest integer that every JSON client reads exactly.
-  elsif v_grants_left > 9007199254740991 - new.token_amount then
-    v_problem := 'A user''s grants may not total more than 9007199254740991 tokens';
+  -- With a base quota of 1e15 besides, they still are less than 2^53, and so exact for every JSON client.
+  elsif v_grants_left > 8000000000000000 - new.token_amount then
+    v_problem := 'A user''s grants may not total more than 8000000000000000 tokens';
     v_hint := 'Grant fewer tokens.';
   elsif exists (
     select from public.token_transfers t where t.user_id = new.user_id and t.request_id = new.request_id
