@@ -274,7 +274,7 @@ end;
 $$;
 
 comment on function tollgate.end_grant_after_what_it_paid() is
-  'Trigger: an end in the past is the user''s last transfer, or the end it had before that, so that what the grant paid, and as-of balances, stay true.';
+  'Trigger: an end before the user''s last transfer, or a quota period that began later, is moved there, or to the end it had before that, so that what the grant paid, and as-of balances, stay true.';
 
 -- After the update: a table with a BEFORE trigger for rows has every row locked before it is updated.
 create trigger grant_5_ends_after_what_it_paid after update of expires_at on public.user_token_grants

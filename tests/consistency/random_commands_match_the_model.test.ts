@@ -364,8 +364,8 @@ class World {
     } else if (dice <= 20) {
       const grant = random.pick(account.grants);
       if (!grant) return;
-      grant.endsAt = Math.max(
-        account.transfers.at(-1)!.at,
+      grant.endsAt = model.notBefore(
+        account,
         this.now + random.pick([Infinity, 0, -DAY, random.integer(1, 7 * DAY)]),
       );
       await sql`update user_token_grants set expires_at = ${dateOf(grant.endsAt)}
