@@ -32,14 +32,7 @@ export function createApp({ database }: { database: TollgateDatabase }) {
   app.use(cors({
     origin: "*",
     allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS"],
-    allowHeaders: [
-      "authorization",
-      "x-api-key",
-      "content-type",
-      "idempotency-key",
-      "apikey",
-      "x-client-info",
-    ],
+    // Any header may be sent: without a list, those that the browser asks for are allowed.
     exposeHeaders: [
       "x-request-id",
       "retry-after",
