@@ -8,15 +8,17 @@ stable
 security invoker
 set search_path = ''
 as $$
-begin
+declare
   -- The setting `role` is what the API switched to for this request; SECURITY DEFINER does not
-  -- change it. 'none' is a direct connection: the SQL editor, a migration.
-  return current_setting('role') in ('service_role', 'postgres', 'none');
+  -- change it. On a direct connection, such as the SQL editor's or a migration's, it is 'none'.
+  v_role constant name := coalesce(nullif(current_setting('role'), 'none')::name, session_user);
+begin
+  return v_role in ('service_role', 'postgres') or pg_has_role(v_role, 'service_role', 'usage');
 end;
 $$;
 
 comment on function tollgate.is_trusted() is
-  'True for service_role and for direct connections, which may act for every project; false for signed-in users.';
+  'True for service_role, postgres and roles that have the rights of service_role: they may act for every project. False for signed-in users.';
 
 create function tollgate.caller_id()
 returns uuid

@@ -7,14 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { endpoints } from "../../supabase/functions/api/routes.ts";
 import { useDatabase } from "../support/database.ts";
 import { Project } from "../support/project.ts";
-import {
-  connectAs,
-  type Receipt,
-  service,
-  stack,
-  Tenant,
-  verifyLedgerAtEnd,
-} from "../support/tenant.ts";
+import { type Receipt, service, stack, Tenant, verifyLedgerAtEnd } from "../support/tenant.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const documents = ["README.md", "docs/time-and-plans.md", "docs/proof.md"]
@@ -90,18 +83,11 @@ test("the snippet that holds first settles for what was used", async () => {
   });
 });
 
-test("the client's snippet shows a linked user the balance", async () => {
+test("the snippets of sign-up and client show a linked user the balance", async () => {
   const tenant = await Tenant.create({ quota: 800 });
   await tenant.consume("ada", 1);
-  const { data } = await connectAs(stack.publishableKey).auth
-    .signUp({ email: "ada@example.com", password: "correct horse" });
-  const link = { auth_user_id: data.user?.id };
-  const { status } = await tenant.api("/v1/users/ada/link", {
-    method: "PUT",
-    body: JSON.stringify(link),
-  });
 
-  expect(status).toBe(200);
+  run(snippet("link"), { TOLLGATE_API_KEY: tenant.apiKey });
   expect(run(snippet("client"), { TOLLGATE_PROJECT_ID: tenant.id })).toBe("799 tokens left\n");
 });
 

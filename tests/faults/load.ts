@@ -11,8 +11,71 @@ const userOf = (request: number) => `user ${request % USERS}`;
 const tokensOf = (request: number) => 1 + request % 5;
 const requestId = (request: number) => `request ${request}`;
 
+/** One client's way to the server. */
+interface Caller {
+  /** Consumes what the number of the request says, or raises Unanswered. */
+  consume(request: number, losesAnswer: boolean): Promise<Receipt>;
+  end(): Promise<void>;
+}
+
+/** A call that may have been applied, or not: it is to be repeated. */
+class Unanswered extends Error {}
+
+/** Straight to Postgres. */
+export function bySql(url: string, project: string): () => Caller {
+  return () => {
+    const connection = postgres(url, {
+      max: 1,
+      types,
+      fetch_types: false, // A query that nobody would catch the end of.
+      onnotice() {},
+      connection: { application_name: LOAD },
+    });
+    return {
+      async consume(request, losesAnswer) {
+        const call = `select * from consume_tokens('${project}', '${userOf(request)}',
+          ${tokensOf(request)}, p_request_id => '${requestId(request)}')`;
+        try {
+          if (losesAnswer) {
+            await connection.unsafe(
+              `begin; ${call}; commit; select pg_terminate_backend(pg_backend_pid())`,
+            );
+            throw new Error("a backend answered after its end");
+          }
+          const [receipt] = await connection.unsafe<Receipt[]>(call);
+          return receipt!;
+        } catch (error) {
+          const { code = "" } = error as { code?: string };
+          throw /^(CONNECTION_|ECONN|EPIPE|57P)/.test(code) ? new Unanswered() : error;
+        }
+      },
+      end: () => connection.end(),
+    };
+  };
+}
+
+/** To the edge function, at its own address. */
+export function byHttp(url: string, apiKey: string): () => Caller {
+  return () => ({
+    async consume(request) {
+      const response = await fetch(`${url}/api/v1/consume`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${apiKey}`, "idempotency-key": requestId(request) },
+        body: JSON.stringify({ user_id: userOf(request), tokens_to_consume: tokensOf(request) }),
+      });
+      const text = await response.text();
+      if (response.status === 503 && response.headers.get("retry-after") === "1") {
+        throw new Unanswered();
+      }
+      if (response.status !== 200) throw new Error(`${response.status}: ${text}`);
+      return JSON.parse(text) as Receipt;
+    },
+    async end() {},
+  });
+}
+
 interface Client {
-  connection: TestSql;
+  caller: Caller;
   unanswered: number | undefined;
 }
 
@@ -31,16 +94,14 @@ export class Load {
   replays = 0;
   broken = 0;
   readonly #clients: Client[];
-  readonly #url: string;
-  readonly #project: string;
+  readonly #connect: () => Caller;
   #requests = 0;
 
-  constructor(url: string, project: string, clients: number) {
-    this.#url = url;
-    this.#project = project;
+  constructor(clients: number, connect: () => Caller) {
+    this.#connect = connect;
     this.#clients = Array.from(
       { length: clients },
-      () => ({ connection: this.#connect(), unanswered: undefined }),
+      () => ({ caller: connect(), unanswered: undefined }),
     );
   }
 
@@ -50,17 +111,7 @@ export class Load {
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#clients.map(({ connection }) => connection.end()));
-  }
-
-  #connect(): TestSql {
-    return postgres(this.#url, {
-      max: 1,
-      types,
-      fetch_types: false, // A query that nobody would catch the end of.
-      onnotice() {},
-      connection: { application_name: LOAD },
-    });
+    await Promise.all(this.#clients.map(({ caller }) => caller.end()));
   }
 
   async #call(client: Client, { onBreak, isEnough, onAnswer, losesAnswer }: RunOptions) {
@@ -68,10 +119,9 @@ export class Load {
       const isFirstTry = client.unanswered === undefined;
       const request = client.unanswered ??= this.#requests++;
       try {
-        const { success, replayed } = await this.#consume(
-          client.connection,
+        const { success, replayed } = await client.caller.consume(
           request,
-          isFirstTry && losesAnswer?.(request),
+          isFirstTry && (losesAnswer?.(request) ?? false),
         );
         if (!success) throw new Error(`request ${request} was denied`);
         client.unanswered = undefined;
@@ -79,27 +129,13 @@ export class Load {
         if (replayed) this.replays++;
         onAnswer?.(this.acknowledged.length);
       } catch (error) {
-        const { code = "" } = error as { code?: string };
-        if (!/^(CONNECTION_|ECONN|EPIPE|57P)/.test(code)) throw error;
+        if (!(error instanceof Unanswered)) throw error;
         this.broken++;
         // What postgres.js has read of the broken answer would get into the next one.
-        client.connection = this.#connect();
+        client.caller = this.#connect();
         if (onBreak === "stop") return;
       }
     }
-  }
-
-  async #consume(connection: TestSql, request: number, losesAnswer = false): Promise<Receipt> {
-    const call = `select * from consume_tokens('${this.#project}', '${userOf(request)}',
-      ${tokensOf(request)}, p_request_id => '${requestId(request)}')`;
-    if (losesAnswer) {
-      await connection.unsafe(
-        `begin; ${call}; commit; select pg_terminate_backend(pg_backend_pid())`,
-      );
-      throw new Error("a backend answered after its end");
-    }
-    const [receipt] = await connection.unsafe<Receipt[]>(call);
-    return receipt!;
   }
 }
 

@@ -1,5 +1,5 @@
 // The load of the crash test, in a process of its own: node --import tsx load_process.ts url project clients
-import { Load } from "./load.ts";
+import { bySql, Load } from "./load.ts";
 
 /** Runs until the server is gone, telling when `reach` more calls have been answered; or, without
  * `reach`, until the calls that are still unanswered are. */
@@ -10,7 +10,7 @@ export interface Order {
 export type Message = { type: "reached" } | { type: "stopped"; acknowledged: number[] };
 
 const [url, project, clients] = process.argv.slice(2);
-const load = new Load(url!, project!, Number(clients));
+const load = new Load(Number(clients), bySql(url!, project!));
 
 function tell(message: Message): void {
   process.send?.(message);

@@ -4,13 +4,16 @@ import path from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { getAuthSchemaSql } from "@supabase/lite";
+import { readConfig } from "../../local/config.ts";
 import { bootstrap, databaseUrl } from "../../local/database.ts";
+import { loadKeys } from "../../local/keys.ts";
 import { pushMigrations } from "../../local/migrations.ts";
 import { endLeftover, type Postgres, startPostgres } from "../../local/postgres.ts";
 import { commandLine } from "../../local/processes.ts";
 import { RUN_FILE, RunFile } from "../../local/run_file.ts";
 import { makeScratchFolder } from "../../local/scratch.ts";
 import { Supervisor } from "../../local/supervisor.ts";
+import { type Http, serveHttp } from "../support/http.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -38,6 +41,16 @@ export class MortalPostgres {
 
   url(user?: string): string {
     return databaseUrl(this.#postgres.port, user);
+  }
+
+  /** REST and a real edge function over it. */
+  async serveHttp(): Promise<Http> {
+    return await serveHttp({
+      folder: this.#folder,
+      launch: this.#supervisor.launch,
+      dbUrl: (user) => this.url(user),
+      keys: await loadKeys(path.join(this.#folder, "keys.json"), readConfig(ROOT)),
+    });
   }
 
   kill(): Promise<number> {

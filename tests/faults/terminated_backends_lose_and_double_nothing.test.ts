@@ -6,7 +6,7 @@ import { type TestSql, types, useDatabase } from "../support/database.ts";
 import { createMutant, WITHOUT_REPLAYS } from "../support/mutant.ts";
 import { Project } from "../support/project.ts";
 import { Random, seed } from "../support/random.ts";
-import { audit, FLAWLESS, LOAD, Load } from "./load.ts";
+import { audit, bySql, FLAWLESS, LOAD, Load } from "./load.ts";
 
 const { sql, url } = useDatabase();
 
@@ -19,7 +19,7 @@ async function terminateAmidLoad(sql: TestSql, url: string) {
   const random = new Random();
   const project = await Project.create(sql);
   await project.plan({ quota: 1_000_000 });
-  const load = new Load(url, project.id, CLIENTS);
+  const load = new Load(CLIENTS, bySql(url, project.id));
   const terminations: Promise<unknown[]>[] = [];
   let next = 1;
   await load.run({

@@ -1,19 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll } from "vitest";
-import { type ApiServer, startApiServer } from "../../local/api_server_client.ts";
 import { type Child, launch, type LaunchOptions } from "../../local/children.ts";
-import { readConfig } from "../../local/config.ts";
 import { databaseUrl } from "../../local/database.ts";
-import { findFunctions, functionEnv, startFunction } from "../../local/functions.ts";
 import { signUserJwt } from "../../local/keys.ts";
-import { SUPERUSER } from "../../local/postgres.ts";
 import { type TestSql, useDatabase } from "../support/database.ts";
+import { type Http, serveHttp } from "../support/http.ts";
 import { stack } from "../support/tenant.ts";
-
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface ServedDatabase {
   sql: TestSql;
@@ -37,35 +31,15 @@ export function serveDatabase(): ServedDatabase {
     return child;
   };
   let folder: string;
-  let server: ApiServer;
+  let http: Http;
 
   beforeAll(async () => {
     folder = mkdtempSync(path.join(tmpdir(), "served-database-"));
-    const config = readConfig(ROOT);
-    server = await startApiServer(0, folder, quietly);
-    const keys = { jwtSecret, publishableKey, secretKey, anonKey: "", serviceRoleKey: "" };
-    const api = await startFunction(findFunctions(ROOT, config).find((it) => it.name === "api")!, {
-      ...{ root: ROOT, folder, watch: false, launch: quietly },
-      env: functionEnv(server.url, database.url, keys),
-    });
-    const as = (user: string) => databaseUrl(dbPort, user, name);
-    await server.connect({
-      rest: {
-        urls: {
-          authenticator: as("authenticator"),
-          authAdmin: as("supabase_auth_admin"),
-          superuser: as(SUPERUSER),
-        },
-        keys,
-        api: {
-          schemas: config.api.schemas,
-          extraSearchPath: config.api.extra_search_path,
-          maxRows: config.api.max_rows,
-        },
-        auth: { siteUrl: server.url, jwtExpiry: 3600, enableSignup: false },
-        poolSize: 8,
-      },
-      functions: { api: api.port },
+    http = await serveHttp({
+      folder,
+      launch: quietly,
+      dbUrl: (user) => databaseUrl(dbPort, user, name),
+      keys: { jwtSecret, publishableKey, secretKey, anonKey: "", serviceRoleKey: "" },
     });
   });
   afterAll(async () => {
@@ -75,7 +49,7 @@ export function serveDatabase(): ServedDatabase {
 
   return {
     sql: database.sql,
-    url: () => server.url,
+    url: () => http.url,
     serviceKey: secretKey,
     userToken: (userId) => signUserJwt(jwtSecret, userId),
   };

@@ -132,7 +132,9 @@ export const metadata = z.custom<Json>()
   .optional()
   .meta({
     type: ["object", "null"],
-    description: `A JSON object of your own, kept with the transfer: at most 16 KiB as JSON, ` +
+    description:
+      "A JSON object of your own, kept with the transfer, where a user who is linked can read " +
+      "it: at most 16 KiB as JSON, " +
       `${MAX_METADATA_DEPTH} levels deep, whole numbers up to 2^53 (send larger ones as text), ` +
       "no NUL characters. Left out or null: none.",
   });

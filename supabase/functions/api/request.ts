@@ -86,7 +86,7 @@ async function readJson(c: AppContext, schema: z.ZodObject): Promise<unknown> {
     throw apiError(
       "invalid_request",
       "The body is not valid JSON.",
-      "Send a JSON object, encoded as UTF-8.",
+      "Send a JSON object, encoded as UTF-8 and not compressed.",
     );
   }
 }
