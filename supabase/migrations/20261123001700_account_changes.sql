@@ -204,12 +204,9 @@ begin
     )
     when 'reset' then v_new_quota.token_amount
   end;
-  insert into public.user_quota_usage (
-    user_id, quota_id, period_start, period_end, token_amount, is_fixed, tokens_used, begun_at
-  )
-  values (
-    p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0, p_at
-  );
+  perform tollgate.begin_period(row(
+    p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0, p_at, null
+  )::public.user_quota_usage);
 end;
 $$;
 
