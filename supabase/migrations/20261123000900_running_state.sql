@@ -325,6 +325,7 @@ declare
   r public.recurring_grants;
   g public.user_token_grants;
   v_every interval;
+  v_valid_for interval;
   v_first integer;
 begin
   for r in
@@ -332,17 +333,23 @@ begin
     where f.user_id = a.user_id and f.starts_at <= a.at and (a.up_to_transfer is null or f.created_at <= a.at)
   loop
     v_every := r.every::text::interval;
+    v_valid_for := r.valid_for::text::interval;
     v_first := case when a.up_to_transfer is null then r.occurrences_booked else 0 end;
-    if r.valid_for is not null then
+    if v_valid_for is not null then
       -- Those before have lapsed.
       v_first := greatest(v_first, tollgate.period_number(
-        r.starts_at, v_every, a.time_zone, a.at - 2 * r.valid_for::text::interval
+        r.starts_at, v_every, a.time_zone, a.at - 2 * v_valid_for
       ));
     end if;
     for i in v_first .. tollgate.period_number(r.starts_at, v_every, a.time_zone, a.at) loop
       g.effective_at := tollgate.period_start(r.starts_at, v_every, a.time_zone, i);
       exit when g.effective_at >= r.ends_at;
-      g.expires_at := tollgate.period_start(g.effective_at, r.valid_for::text::interval, a.time_zone, 1);
+      g.expires_at := case
+        -- Months are all counted from starts_at: from the 31st, those of February last until March 31st.
+        when least(v_every, v_valid_for) >= interval '1 month'
+          then tollgate.period_start(r.starts_at, i * v_every + v_valid_for, a.time_zone, 1)
+        else tollgate.period_start(g.effective_at, v_valid_for, a.time_zone, 1)
+      end;
       g.id := tollgate.computed_uuid(uuid_send(r.id) || int4send(i));
       continue when g.expires_at <= a.at or a.up_to_transfer is not null and (
         -- What had come due before the last transfer was written down by then, or had lapsed.

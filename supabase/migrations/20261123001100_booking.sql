@@ -453,6 +453,27 @@ $$;
 comment on function tollgate.refuse_ended_grant() is
   'Refuses to draw on a grant that has been ended since it was read: editing its end by hand does not wait for calls.';
 
+create function tollgate.begin_period(p_quota public.user_quota_usage)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+  insert into public.user_quota_usage select p_quota.*;
+exception
+  when foreign_key_violation then
+    raise exception using
+      errcode = 'serialization_failure',
+      message = 'The quota was deleted by hand while this call began a period of it',
+      hint = 'Call again; nothing was written.';
+end;
+$$;
+
+comment on function tollgate.begin_period(public.user_quota_usage) is
+  'Writes the row of a quota period of which there is none yet. Refuses with serialization_failure where the quota has been deleted since it was read: deleting one that nobody has used does not wait for calls.';
+
 create function tollgate.record(
   p_transfers public.token_transfers[],
   p_draws public.user_token_grants_consume[],
@@ -480,7 +501,7 @@ begin
       set tokens_used = q.tokens_used, token_amount = q.token_amount
       where f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start;
       if not found then
-        insert into public.user_quota_usage select q.*;
+        perform tollgate.begin_period(q);
       end if;
     end loop;
   end if;
@@ -553,6 +574,7 @@ tollgate.count_in_bucket(public.token_transfers),
 tollgate.transfer_hash(public.token_transfers, public.token_source[], bytea),
 tollgate.sealed(public.token_transfers[], public.user_token_grants_consume[]),
 tollgate.refuse_ended_grant(),
+tollgate.begin_period(public.user_quota_usage),
 tollgate.record(
   public.token_transfers[], public.user_token_grants_consume[], public.user_usage[],
   public.user_quota_usage[], boolean

@@ -578,7 +578,7 @@ begin
 
   if tollgate.rollovers_are_due(a) then
     -- Begun, so that nothing rolls over into it twice.
-    insert into public.user_quota_usage select (a.quota).*;
+    perform tollgate.begin_period(a.quota);
     -- Though there may be nothing to roll over, and then no transfer that says so.
     update public.user_usage u set not_before = a.at where u.user_id = a.user_id;
   end if;

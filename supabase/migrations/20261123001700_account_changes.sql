@@ -204,12 +204,9 @@ begin
     )
     when 'reset' then v_new_quota.token_amount
   end;
-  insert into public.user_quota_usage (
-    user_id, quota_id, period_start, period_end, token_amount, is_fixed, tokens_used, begun_at
-  )
-  values (
-    p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0, p_at
-  );
+  perform tollgate.begin_period(row(
+    p_new.id, v_new_quota.id, p_at, v_new.period_end, greatest(0, v_amount), p_policy <> 'reset', 0, p_at, null
+  )::public.user_quota_usage);
 end;
 $$;
 
@@ -252,6 +249,7 @@ declare
   v_old constant public.tracked_users := tollgate.changed_user(p_old, p_old, p_new.changed_at);
   v_moves constant boolean := p_new.plan_id <> v_old.plan_id;
   t public.token_transfers;
+  a tollgate.account;
   v_booking tollgate.booking;
 begin
   if v_moves then
@@ -266,9 +264,10 @@ begin
     'after', tollgate.settings_of(p_new),
     'quota_policy', case when v_moves then p_policy end
   );
-  v_booking := tollgate.book(
-    tollgate.account_at(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at), t, '{}'
-  );
+  a := tollgate.account_at(p_new.project_id, p_new.id, p_new.external_id, '{}', p_new.changed_at);
+  -- What has come due by the new clocks alone is left to the next call.
+  a.grants_left := a.grants_left - (select coalesce(sum(d.token_amount), 0) from unnest(a.due_grants) d);
+  v_booking := tollgate.book(a, t, '{}');
   perform tollgate.record(array[v_booking.transfer], null, array[(v_booking.account).usage], null);
   return v_booking.transfer;
 end;

@@ -99,7 +99,7 @@ end;
 $$;
 
 comment on function tollgate.account_as_of(uuid, timestamptz) is
-  'A user''s account as it was at an instant before the last transfer: what has been written since is taken back. Which plan, payment, anchor and zone the user had is of then; how plans, quotas and restrictions are defined, and the project''s zone, are of today.';
+  'A user''s account as it was at an instant of the past: what has been written since is taken back. Which plan, payment, anchor and zone the user had is of then; how plans, quotas and restrictions are defined, and the project''s zone, are of today.';
 
 create type tollgate.balance as (
   user_id text,
@@ -173,7 +173,9 @@ begin
   from public.tracked_users u
   join public.user_usage s on s.user_id = u.id
   where u.id = p_user_id;
-  if p_at < v_user.not_before then
+  -- What was agreed on since is taken back too, though no call has written it down.
+  if p_at < v_user.not_before
+    or p_at < (select max(r.created_at) from public.recurring_grants r where r.user_id = p_user_id) then
     a := tollgate.account_as_of(p_user_id, p_at);
   else
     a := tollgate.account_at(

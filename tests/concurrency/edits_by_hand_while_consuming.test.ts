@@ -107,6 +107,31 @@ test("a grant of which a hold sets tokens aside is not ended before the hold", a
   expect(await user.settle(hold_id, 15)).toMatchObject({ grants_used: 6 });
 });
 
+test.each<[string, (user: User) => Promise<object>]>([
+  ["a consumption", (user) => user.consume(1)],
+  ["a hold", (user) => user.hold(1)],
+  ["a change to its plan", (user) => user.change({ plan: "Pro" })],
+  ["what rolls over", (user) => user.consume(1000, { at: "2100-01-01T00:00:00Z" })],
+])(
+  "a quota that is deleted while %s begins its period: the call is to be repeated",
+  async (_, call) => {
+    const project = await Project.create(sql);
+    const pro = { quota: 10, rollover: { maxTokens: 10, periods: 1 } };
+    const planIds = [await project.plan(pro, "Pro"), await project.plan(pro, "Free")];
+    const user = await project.user("ada");
+    const owner = connect(1);
+    await owner`begin`;
+    await owner`delete from plan_quotas where plan_id in ${sql(planIds)}`;
+    const called = call(user.on(crowd));
+    called.catch(() => {});
+    await untilWaiting(sql, 1);
+    await owner`commit`;
+
+    await expect(called).rejects.toMatchObject({ code: "40001" });
+    expect(await call(user)).toMatchObject({ quota_left: 0 });
+  },
+);
+
 test("a link waits for a change by hand that has just begun, without a deadlock", async () => {
   const user = await userWithQuotaAndGrant();
   const owner = connect(1);

@@ -21,7 +21,8 @@ import {
   total,
   type Transfer,
 } from "./model_account.ts";
-import { periodStart } from "./model_time.ts";
+import type { Period } from "../support/project.ts";
+import { monthsOf, periodStart } from "./model_time.ts";
 
 /** With the grants that are due, and not written down yet. */
 export function withDue(account: Account, at: number): Account {
@@ -65,7 +66,7 @@ function occurrences(account: Account, at: number): Grant[] {
         type: "bonus",
         tokens,
         effectiveAt,
-        endsAt: validFor ? periodStart(effectiveAt, validFor, timeZone, 1) : Infinity,
+        endsAt: validFor ? endOfTime(recurring, validFor, timeZone, n) : Infinity,
         priority,
       };
     });
@@ -80,6 +81,14 @@ function startOf({ startsAt, every }: RecurringGrant, timeZone: string, n: numbe
   const start = starts.get(key) ?? periodStart(startsAt, every, timeZone, n);
   starts.set(key, start);
   return start;
+}
+
+function endOfTime(recurring: RecurringGrant, validFor: Period, timeZone: string, n: number) {
+  const { startsAt, every } = recurring;
+  const [months, monthsValid] = [monthsOf(every), monthsOf(validFor)];
+  return months > 0 && monthsValid > 0
+    ? periodStart(startsAt, "1 month", timeZone, n * months + monthsValid)
+    : periodStart(startOf(recurring, timeZone, n), validFor, timeZone, 1);
 }
 
 /** Of the periods before the current one, until that is begun. */

@@ -84,6 +84,10 @@ function partsOf(length: Duration | Period) {
 
 type Parts = ReturnType<typeof partsOf>;
 
+export function monthsOf(length: Period): number {
+  return partsOf(length).months;
+}
+
 function times({ hours, days, months }: Parts, n: number): Parts {
   return { hours: n * hours, days: n * days, months: n * months };
 }

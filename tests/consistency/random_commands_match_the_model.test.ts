@@ -3,10 +3,12 @@ import { expect, test } from "vitest";
 import { useDatabase } from "../support/database.ts";
 import {
   type Balance,
+  configOf,
   type Duration,
   type LimitState,
   type Period,
   Project,
+  type Restriction,
 } from "../support/project.ts";
 import { Random, seed } from "../support/random.ts";
 import * as model from "./model.ts";
@@ -336,7 +338,7 @@ class World {
   /** An owner's edit by hand. */
   async edit(name: string) {
     const { random, settings, project } = this;
-    const dice = random.integer(1, 27);
+    const dice = random.integer(1, 31);
     const account = this.accounts.get(name)!;
     const { plan } = model.settingsAt(account, this.now);
     const planId = this.planId(plan);
@@ -372,13 +374,17 @@ class World {
         where user_id = ${account.id} and id = ${grant.id}`;
     } else if (dice <= 24) {
       if (account.recurring.length < 3) await this.addRecurringGrant(name, account);
-    } else {
+    } else if (dice <= 27) {
       const recurring = random.pick(account.recurring);
       if (!recurring) return;
       const endsAt = this.now + random.pick([0, random.integer(-2 * DAY, 30 * DAY), Infinity]);
       recurring.endsAt = Math.max(recurring.startsAt, endsAt);
       await sql`update recurring_grants set ends_at = ${dateOf(recurring.endsAt)}
         where user_id = ${account.id} and id = ${recurring.id}`;
+    } else if (dice <= 30) {
+      await this.editRestriction(planId, plan);
+    } else {
+      await this.deleteQuota(planId, plan);
     }
   }
 
@@ -405,13 +411,13 @@ class World {
       where plan_id = ${planId}`;
   }
 
-  async addRestriction(planId: string, plan: model.Plan) {
+  randomRestriction(): model.Restriction {
     const { random } = this;
     const tags = random.pick([null, ["GPT-4"], ["GPT-5"], ["GPT-4", "GPT-5"], ["GPT-4", "images"]]);
     const window = random.pick(["calendar", "rolling"] as const);
     const startsAt = this.now + random.integer(-DAY, DAY);
     const isBetween = random.number() < 0.3;
-    const restriction: model.Restriction = {
+    return {
       tags,
       isOfOneTag: tags?.length === 1,
       maxTokens: random.pick([50, 300, 1000, 5000, random.number() < 0.3 ? 0 : 3000]),
@@ -420,15 +426,45 @@ class World {
       startsAt: isBetween ? startsAt : -Infinity,
       endsAt: isBetween ? startsAt + random.integer(1, 7 * DAY) : Infinity,
     };
+  }
+
+  async addRestriction(planId: string, plan: model.Plan) {
+    const restriction = this.randomRestriction();
     plan.restrictions.push(restriction);
-    const { isOfOneTag, maxTokens, duration } = restriction;
-    await this.project.restrict(planId, {
-      ...(tags && (isOfOneTag ? { tag: tags[0]! } : { tags })),
-      maxTokens,
-      duration,
-      window,
-      ...(isBetween && { startsAt: iso(startsAt), endsAt: iso(restriction.endsAt) }),
-    });
+    await this.project.restrict(planId, termsOf(restriction));
+  }
+
+  /** Of its maximum alone, or of all that it is. */
+  async editRestriction(planId: string, plan: model.Plan) {
+    const { random } = this;
+    if (plan.restrictions.length === 0) return;
+    const number = random.integer(0, plan.restrictions.length - 1);
+    const restriction = plan.restrictions[number]!;
+    const { maxTokens, ...others } = this.randomRestriction();
+    Object.assign(restriction, { maxTokens }, random.pick([{}, others]));
+    const config = sql.json(configOf(termsOf(restriction)));
+    await sql`update plan_restrictions
+      set restriction_type = ${restriction.tags ? "tag" : "total"}, restriction_config = ${config}
+      where id = (select id from plan_restrictions where plan_id = ${planId}
+        order by created_at offset ${number} limit 1)`;
+  }
+
+  /** One that nobody has used, and often makes another. */
+  async deleteQuota(planId: string, plan: model.Plan) {
+    const { quota } = plan;
+    if (!quota) return;
+    try {
+      await sql`delete from plan_quotas where plan_id = ${planId}`;
+    } catch (error) {
+      expect(error).toMatchObject({ code: "TG007" });
+      return;
+    }
+    plan.quota = null;
+    if (this.random.number() < 0.3) return;
+    const [row] = await sql<{ id: string }[]>`
+      insert into plan_quotas (plan_id, token_amount) values (${planId}, 500) returning id`;
+    plan.quota = { ...quota, id: row!.id };
+    await this.changeQuota(planId, plan.quota);
   }
 
   async addRecurringGrant(name: string, account: model.Account) {
@@ -537,6 +573,17 @@ class World {
       })));
     }
   }
+}
+
+function termsOf(restriction: model.Restriction): Restriction {
+  const { tags, isOfOneTag, maxTokens, duration, window, startsAt, endsAt } = restriction;
+  return {
+    ...(tags && (isOfOneTag ? { tag: tags[0]! } : { tags })),
+    maxTokens,
+    duration,
+    window,
+    ...(endsAt < Infinity && { startsAt: iso(startsAt), endsAt: iso(endsAt) }),
+  };
 }
 
 function describe(request: Request): string {

@@ -237,6 +237,8 @@ describe("grants", () => {
     const { user } = await userOf({ type: "pay_as_you_go" });
     await user.consume(1, { at: april(1) });
     await user.recurringGrant(10, "1 month", { startsAt: april(1) });
+    // Whether or not a call has written them down since.
+    expect(await asOf(user, april(10))).toMatchObject({ grants_left: 0, grants: [] });
     await user.grant(1);
     expect(await asOf(user, april(10))).toMatchObject({ grants_left: 0, grants: [] });
     const { grants_left } = await user.balance();

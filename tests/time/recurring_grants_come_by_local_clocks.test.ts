@@ -160,6 +160,19 @@ describe("the tokens of one time", () => {
     expect(await user.check(1, { at: expiry })).toMatchObject({ success: false, grants_left: 0 });
   });
 
+  test.each<[Period, string[]]>([
+    ["1 month", ["02-28", "03-31", "04-30", "05-31"]],
+    ["3 months", ["04-30", "05-31", "06-30", "07-31"]],
+  ])("that come each month from the 31st, for %s, leave no day without", async (validFor, ends) => {
+    const user = await userIn();
+    await user.recurringGrant(10, "1 month", { startsAt: "2031-01-31T00:00Z", validFor });
+    const times = ["01-31", "02-28", "03-31", "04-30"];
+    for (const [n, end] of ends.entries()) {
+      const { grants } = await user.balance(`2031-${times[n]!}T00:00:00Z`);
+      expect(instant(grants.at(-1)!.expires_at!)).toBe(`2031-${end}T00:00Z`);
+    }
+  });
+
   test("that last longer than until the next time are there together", async () => {
     const user = await userIn();
     await user.recurringGrant(10, "1 week", { startsAt: "2031-01-01T00:00Z", validFor: "1 month" });

@@ -121,6 +121,17 @@ test("the last day of a month that is another day in the next zone is neither lo
   ]);
 });
 
+test("a change to a zone where the next time has come already leaves it to the next call", async () => {
+  const user = await userOnJuneNinth("America/Lima");
+  const at = "2031-06-10T16:30:00Z";
+  expect(await user.change({ timeZone: "America/New_York", at })).toMatchObject({
+    grants_left: 10,
+  });
+  expect(await sql`select * from verify_ledger(${user.project.id})`).toEqual([]);
+  expect(await user.balance(at)).toMatchObject({ grants_left: 20 });
+  expect(await user.consume(20, { at })).toMatchObject({ success: true, grants_left: 0 });
+});
+
 test(`a zone that changes again and again: each time comes once, none is lost (TOLLGATE_SEED=${seed})`, async () => {
   const random = new Random();
   const zones = [
