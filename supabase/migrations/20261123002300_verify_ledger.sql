@@ -101,6 +101,14 @@ begin
     from transfers t
     where t.transaction_type = 'account_change'
   ),
+  -- Changes of plan.
+  moves as (
+    select
+      t.user_id, t.created_at, t.quota_left, (t.metadata -> 'after' ->> 'plan_id')::uuid as plan_id,
+      t.metadata ->> 'quota_policy' as quota_policy
+    from transfers t
+    where t.transaction_type = 'account_change' and t.metadata ->> 'quota_policy' is not null
+  ),
   -- Each transfer with the one before it, and with what was given in grants by then, and not used or voided.
   successions as (
     select
@@ -174,7 +182,7 @@ begin
     concat_ws(' ', t.base_quota_used, t.grants_used, t.user_token_grants_id, t.refers_to),
     concat_ws(' ', t.transaction_type, t.amount)
   from transfers t
-  where case t.transaction_type
+  where (case t.transaction_type
     when 'consumption' then
       t.amount = - t.base_quota_used - t.grants_used and least(t.base_quota_used, t.grants_used) >= 0
       and (t.amount < 0 or t.refers_to is not null) and t.user_token_grants_id is null
@@ -184,14 +192,21 @@ begin
       and t.amount + t.base_quota_used + t.grants_used >= 0
     else
       t.base_quota_used = 0 and t.grants_used = 0 and case t.transaction_type
-        when 'grant' then t.amount > 0 and t.user_token_grants_id is not null
-        when 'void' then t.amount <= 0 and t.user_token_grants_id is not null
+        when 'grant' then t.amount > 0 and coalesce(t.tag_id::text, t.refers_to::text) is null
+        when 'void' then t.amount <= 0 and coalesce(t.tag_id::text, t.refers_to::text) is null
         when 'hold' then t.amount = 0 and t.refers_to is null and t.hold_expires_at > t.created_at
         when 'account_change' then
-          t.amount = 0 and jsonb_typeof(t.metadata -> 'before') = 'object' and jsonb_typeof(t.metadata -> 'after') = 'object'
+          t.amount = 0 and coalesce(t.tag_id::text, t.refers_to::text) is null and jsonb_typeof(t.metadata -> 'before') = 'object' and jsonb_typeof(t.metadata -> 'after') = 'object'
         else t.amount = 0 and t.refers_to is not null
       end
-  end is not true
+    end
+    and (t.transaction_type = 'refund' or (t.transaction_type in ('grant', 'void')) = (t.user_token_grants_id is not null))
+    and (t.transaction_type = 'hold' or (t.base_quota_used <> 0) = (t.quota_id is not null))
+    and (t.quota_id is null) = (t.quota_period_start is null)
+    and (t.transaction_type in ('hold', 'extension')) = (t.hold_expires_at is not null)
+    and (t.transaction_type in ('consumption', 'refund') or t.counted_at is null)
+    and (t.request_id is null or t.request_hash is not null)
+  ) is not true
 
   -- What a transfer says is left in grants was given, and not used or voided, by then. It may be less: holds set
   -- tokens aside, grants begin later or end, and their end may have been another then.
@@ -240,8 +255,12 @@ begin
     from transfers x
     where x.user_token_grants_id is not null and x.transaction_type in ('grant', 'refund')
   ) t on t.user_id = g.user_id and t.user_token_grants_id = g.id
-  where (g.token_amount, g.created_at, g.refund_of)
-    is distinct from (t.granted, t.created_at, case t.transaction_type when 'refund' then t.transfer_number end)
+  where (g.token_amount, g.created_at, g.metadata, g.refund_of, g.request_id)
+    is distinct from (
+      t.granted, t.created_at, t.metadata, case t.transaction_type when 'refund' then t.transfer_number end,
+      case t.transaction_type when 'grant' then t.request_id end
+    )
+    or g.effective_at is null
 
   -- What grants paid, by grant and by transfer.
   union all
@@ -260,11 +279,13 @@ begin
     coalesce(t.transfer_number, d.transfer_number)::text, coalesce(d.tokens, 0)::text, t.grants_used::text
   from transfers t
   full join (
-    select f.user_id, f.transfer_number, sum(f.token_deduction) as tokens
+    select
+      f.user_id, f.transfer_number, sum(f.token_deduction) as tokens,
+      count(*) as count, min(f.position) as first, max(f.position) as last
     from draws f
     group by f.user_id, f.transfer_number
   ) d on d.user_id = t.user_id and d.transfer_number = t.transfer_number
-  where t.grants_used is distinct from coalesce(d.tokens, 0)
+  where t.grants_used is distinct from coalesce(d.tokens, 0) or (d.first, d.last) <> (1, d.count)
 
   -- A grant pays from its effective_at to its end, for its tags; what settles a hold was taken when it was held.
   union all
@@ -274,12 +295,15 @@ begin
   from draws c
   join transfers t on t.user_id = c.user_id and t.transfer_number = c.transfer_number
   join grants g on g.user_id = c.user_id and g.id = c.user_token_grants_id
-  where c.token_deduction > 0
+  where (
+    c.created_at = t.created_at and c.tokens_left <= g.token_amount - greatest(c.token_deduction, 0)
     and (
-      coalesce(t.counted_at, t.created_at)
-        not between g.effective_at and coalesce(g.voided_at, g.expires_at, 'infinity')
-      or (g.tag_ids is null or t.tag_id = any(g.tag_ids)) is not true
+      c.token_deduction < 0
+      or coalesce(t.counted_at, t.created_at)
+        between g.effective_at and coalesce(g.voided_at, g.expires_at, 'infinity')
+      and (g.tag_ids is null or t.tag_id = any(g.tag_ids))
     )
+  ) is not true
 
   -- A grant is voided once, of all that was left of it, and not held, at that instant.
   union all
@@ -314,11 +338,11 @@ begin
     concat_ws(' ', o.token_amount, o.number, tollgate.period_start(o.starts_at, o.every::text::interval, 'UTC', o.number)),
     concat_ws(' ', g.token_amount, g.effective_at)
   from grants g
-  left join occurrences o on o.user_id = g.user_id and o.id = g.recurring_grant_id and o.grant_id = g.id
-  where g.recurring_grant_id is not null and g.grant_type <> 'rollover'
+  left join occurrences o on o.user_id = g.user_id and o.grant_id = g.id
+  where (o.id is not null or g.recurring_grant_id is not null and g.grant_type <> 'rollover')
     and (
-      (o.token_amount, o.grant_type, o.priority, o.tag_ids)
-        is distinct from (g.token_amount, g.grant_type, g.priority, g.tag_ids)
+      (o.id, o.token_amount, o.grant_type, o.priority, o.tag_ids, o.metadata)
+        is distinct from (g.recurring_grant_id, g.token_amount, g.grant_type, g.priority, g.tag_ids, g.metadata)
       or g.effective_at - tollgate.period_start(o.starts_at, o.every::text::interval, 'UTC', o.number)
         not between interval '-4 days' and interval '4 days'
     )
@@ -360,12 +384,14 @@ begin
     coalesce(f.tokens, 0)::text, q.tokens_used::text
   from quota_usages q
   full join (
-    select t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens
+    select
+      t.user_id, t.quota_id, t.quota_period_start as period_start, sum(t.base_quota_used) as tokens,
+      min(t.created_at) as first_at
     from transfers t
     where t.base_quota_used <> 0
     group by t.user_id, t.quota_id, t.quota_period_start
   ) f on f.user_id = q.user_id and f.quota_id = q.quota_id and f.period_start = q.period_start
-  where q.tokens_used is distinct from coalesce(f.tokens, 0)
+  where q.tokens_used is distinct from coalesce(f.tokens, 0) or q.begun_at > f.first_at
   union all
   select 'quota period of a transfer', t.user_id, t.transfer_number::text,
     concat_ws(' ', q.period_start, q.period_end), coalesce(t.counted_at, t.created_at)::text
@@ -384,16 +410,22 @@ begin
   ) p
   where p.next_start < p.period_end
 
-  -- Only a change to the quota's plan begins a period of fixed size.
+  -- Only a change to the quota's plan begins a period of fixed size, all of which is left then, or none where payment
+  -- closes it; and only a change of plan cuts a period short.
   union all
-  select 'fixed quota period', q.user_id, concat_ws(' ', q.quota_id, q.period_start), n.plan_id::text, null
+  select 'fixed quota period', q.user_id, concat_ws(' ', q.quota_id, q.period_start),
+    concat_ws(' ', c.plan_id, c.quota_left), concat_ws(' ', q.is_fixed, q.token_amount)
   from quota_usages q
   join public.plan_quotas n on n.id = q.quota_id
-  where q.is_fixed and not exists (
-    select from transfers t
-    where t.user_id = q.user_id and t.transaction_type = 'account_change' and t.created_at = q.period_start
-      and (t.metadata -> 'after' ->> 'plan_id')::uuid = n.plan_id and t.metadata ->> 'quota_policy' <> 'reset'
-  )
+  left join moves c
+    on c.user_id = q.user_id and c.created_at = q.period_start and c.plan_id = n.plan_id and c.quota_policy <> 'reset'
+  where q.is_fixed <> (c.user_id is not null) or q.is_fixed and c.quota_left not in (0, q.token_amount)
+  union all
+  select 'cut quota period', q.user_id, concat_ws(' ', q.quota_id, q.period_start), c.created_at::text,
+    concat_ws(' ', q.period_end, q.cut_from)
+  from quota_usages q
+  left join moves c on c.user_id = q.user_id and c.created_at = q.period_end
+  where q.cut_from is not null and (c.created_at < q.cut_from) is not true
 
   -- A restriction counts what was used since its window began; windows begin with a quarter of an hour.
   union all
@@ -472,7 +504,8 @@ begin
   from holds h
   cross join lateral unnest(h.sources) s
   group by h.user_id, h.transfer_number, h.token_amount
-  having sum(s.tokens) <> h.token_amount
+  having sum(s.tokens) <> h.token_amount or min(s.tokens) < 1
+    or count(*) filter (where s.grant_id is null) <> count(distinct h.quota_id)
   union all
   select 'end of a hold', h.user_id, h.transfer_number::text, h.ended_by::text,
     concat_ws(' ', t.transaction_type, t.refers_to, t.amount)
@@ -486,11 +519,17 @@ begin
   union all
   select 'end of a hold', t.user_id, t.refers_to::text, t.transfer_number::text, null
   from transfers t
-  where t.refers_to is not null
-    and (t.transaction_type = 'release' or t.transaction_type = 'consumption' and t.counted_at is not null)
+  where t.refers_to is not null and t.transaction_type <> 'refund'
     and not exists (
       select from holds h
-      where h.user_id = t.user_id and h.transfer_number = t.refers_to and h.ended_by = t.transfer_number
+      where h.user_id = t.user_id and h.transfer_number = t.refers_to and h.tag_id is not distinct from t.tag_id
+        and case
+          when t.transaction_type = 'extension' then
+            h.expires_at >= t.hold_expires_at and coalesce(h.ended_by > t.transfer_number, true)
+          -- What was consumed beyond the hold follows the settlement.
+          when t.transaction_type = 'consumption' and t.counted_at is null then h.ended_by = t.transfer_number - 1
+          else h.ended_by = t.transfer_number
+        end
     )
 
   -- A settlement draws on what its hold set aside, grant by grant.
@@ -521,7 +560,7 @@ begin
   union all
   select 'account before a change', s.user_id, s.transfer_number::text, s.expected::text, s.before::text
   from (
-    select c.user_id, c.transfer_number, c.before, c.previous || case
+    select c.user_id, c.transfer_number, c.created_at, c.before, c.after, c.previous || case
       when (c.previous ->> 'next_plan_at')::timestamptz <= c.created_at then jsonb_build_object(
         'plan_id', c.previous -> 'next_plan_id', 'plan_since', c.previous -> 'next_plan_at',
         'next_plan_id', null, 'next_plan_at', null
@@ -532,7 +571,7 @@ begin
       select f.*, lag(f.after) over (partition by f.user_id order by f.transfer_number) as previous from settings f
     ) c
   ) s
-  where s.before <> s.expected
+  where s.before <> s.expected or (s.after ->> 'changed_at')::timestamptz <> s.created_at
   union all
   select 'account after the last change', u.id, l.transfer_number::text, l.after::text, n.settings::text
   from users u
@@ -595,11 +634,15 @@ begin
   ) o
   where o.project_id <> o.other_project_id
 
-  -- Every user has running state.
+  -- Every user has running state, and that its user.
   union all
   select 'usage row of a user', u.id, null, 'one', 'none'
   from users u
   where not exists (select from usages s where s.user_id = u.id)
+  union all
+  select 'usage row of a user', s.user_id, null, 'none', 'one'
+  from usages s
+  where not exists (select from users u where u.id = s.user_id)
 
   -- Where a project is tamper evident, a transfer's hash is that of itself after its predecessor's.
   union all

@@ -139,12 +139,12 @@ describe("of what constraints and snapshots say", () => {
       "a grant of another project's tag",
       `${stranger}
         update token_transfers set tag_id = '${STRANGER}' where transfer_number = 1`,
-      ["row of another project"],
+      ["amount of a transfer", "row of another project"],
     ],
     [
       "a request id that was applied twice",
       `drop index idx_token_transfers_request;
-        update token_transfers set request_id = 'twice' where transfer_number > 2`,
+        update token_transfers set request_id = 'twice', request_hash = 1 where transfer_number > 2`,
       ["request id of a transfer"],
     ],
     [
@@ -222,7 +222,62 @@ describe("of consumptions and grants", () => {
     [
       "a deduction of another amount",
       "update user_token_grants_consume set token_deduction = 3 where token_deduction = 2",
-      ["grants that paid a transfer", "tokens used of a grant"],
+      [
+        "grants that paid a transfer",
+        "terms of a grant that paid a transfer",
+        "tokens used of a grant",
+      ],
+    ],
+    [
+      "a deduction of another time than its transfer",
+      `update user_token_grants_consume set created_at = created_at + interval '1 s'
+        where token_deduction = 2`,
+      ["terms of a grant that paid a transfer"],
+    ],
+    [
+      "a deduction that left more than there was",
+      "update user_token_grants_consume set tokens_left = 4 where token_deduction = 2",
+      ["terms of a grant that paid a transfer"],
+    ],
+    [
+      "deductions out of order",
+      "update user_token_grants_consume set position = 3 where token_deduction = 2",
+      ["grants that paid a transfer"],
+    ],
+    [
+      "a grant with another context than its transfer",
+      `update user_token_grants set metadata = '{"by": "eve"}' where is_spent`,
+      ["transfer of a grant"],
+    ],
+    [
+      "a grant with another request id than its transfer",
+      "update user_token_grants set request_id = 'other' where is_spent",
+      ["transfer of a grant"],
+    ],
+    [
+      "a grant that takes effect at no time",
+      "update user_token_grants set effective_at = null where is_spent",
+      ["terms of a grant that paid a transfer", "transfer of a grant"],
+    ],
+    [
+      "a quota period that began after it was used",
+      `update user_quota_usage set begun_at = begun_at + interval '1 s' where tokens_used = 10`,
+      ["tokens used of a quota period"],
+    ],
+    [
+      "a consumption of a grant's own",
+      `update token_transfers set user_token_grants_id = gen_random_uuid() where transfer_number = 4`,
+      ["amount of a transfer", "grants left after a transfer"],
+    ],
+    [
+      "a request id without what was requested",
+      "update token_transfers set request_id = 'x', request_hash = null where transfer_number = 4",
+      ["amount of a transfer"],
+    ],
+    [
+      "a transfer of the base quota that does not say of which period",
+      `update token_transfers set quota_id = null where transfer_number = 4`,
+      ["amount of a transfer", "tokens used of a quota period"],
     ],
     [
       "a deduction for no transfer",
@@ -302,13 +357,21 @@ describe("of consumptions and grants", () => {
       "a transfer that is dated before its grants and the transfer before it",
       `update token_transfers set created_at = '2030-01-15T10:00:30Z'
         where transfer_number = 3`,
-      ["terms of a grant that paid a transfer", "time of a transfer"],
+      [
+        "terms of a grant that paid a transfer",
+        "time of a transfer",
+        "tokens used of a quota period",
+      ],
     ],
     [
       "a transfer that is dated in another quota period",
       `update token_transfers set created_at = '2030-01-16T10:02:59Z'
         where transfer_number = 3`,
-      ["quota period of a transfer", "usage of a quarter of an hour"],
+      [
+        "quota period of a transfer",
+        "terms of a grant that paid a transfer",
+        "usage of a quarter of an hour",
+      ],
     ],
     [
       "a transfer of another amount",
@@ -344,6 +407,12 @@ describe("of consumptions and grants", () => {
       "another time of the last transfer",
       "update user_usage set not_before = '2030-02-01Z'",
       ["time of a user"],
+    ],
+    [
+      "a usage row without a user",
+      `alter table user_usage drop constraint user_usage_user_id_fkey;
+        insert into user_usage (user_id) values (gen_random_uuid())`,
+      ["usage row of a user"],
     ],
     ["a user without a usage row", "delete from user_usage", [
       "number of transfers",
@@ -459,6 +528,30 @@ describe("of holds and refunds", () => {
       ["tokens held after a transfer", "tokens of a hold"],
     ],
     [
+      "a hold of a source that gives a token to another",
+      `update token_holds
+        set sources = sources || array[row(null, -1, 0)::token_source, row(null, 1, 0)::token_source]
+        where transfer_number = 9`,
+      ["tokens of a hold"],
+    ],
+    [
+      "a hold of base quota that does not say of which",
+      `update token_holds h set quota_id = null, quota_period_start = null where transfer_number = 9;
+        update token_transfers set quota_id = null, quota_period_start = null
+        where transfer_number = 9`,
+      ["tokens of a hold"],
+    ],
+    [
+      "a consumption as if it had been beyond a hold",
+      "update token_transfers set refers_to = 5 where transfer_number = 4",
+      ["end of a hold"],
+    ],
+    [
+      "a release that expires",
+      "update token_transfers set hold_expires_at = created_at where transfer_number = 8",
+      ["amount of a transfer"],
+    ],
+    [
       "a settled hold that is open again",
       "update token_holds set ended_by = null where transfer_number = 5",
       ["end of a hold", "tokens held after a transfer"],
@@ -510,6 +603,7 @@ describe("of holds and refunds", () => {
       "a refund of more than was consumed",
       "update token_transfers set amount = 18, base_quota_used = -12 where transfer_number = 10",
       [
+        "amount of a transfer",
         "tokens refunded of a consumption",
         "tokens used of a quota period",
         "tokens used of a restriction",
@@ -603,7 +697,7 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
         set transaction_type = 'void', user_token_grants_id = v.user_token_grants_id
         from token_transfers v
         where v.${VOID} and t.transaction_type = 'extension'`,
-      ["transfer of a hold", "void of a grant"],
+      ["amount of a transfer", "end of a hold", "transfer of a hold", "void of a grant"],
     ],
     [
       "a void of a grant that paid later",
@@ -704,7 +798,74 @@ describe("of voids, recurring grants, rollovers and changes of the account", () 
     [
       "a change of the account without metadata",
       `update token_transfers set metadata = null where metadata is not null`,
-      ["amount of a transfer", "fixed quota period"],
+      ["amount of a transfer", "cut quota period", "fixed quota period"],
+    ],
+    [
+      "an occurrence that does not say what it comes of",
+      `update user_token_grants set recurring_grant_id = null where ${OCCURRENCE}`,
+      ["occurrence of a recurring grant"],
+    ],
+    [
+      "an occurrence with another context than its recurring grant",
+      `update recurring_grants set metadata = '{}'`,
+      ["occurrence of a recurring grant"],
+    ],
+    [
+      "a period of fixed size that the plan's quota would change",
+      "update user_quota_usage set is_fixed = false where is_fixed",
+      ["fixed quota period"],
+    ],
+    [
+      "a period of another size than the change of plan fixed",
+      "update user_quota_usage set token_amount = token_amount + 1 where is_fixed",
+      ["fixed quota period"],
+    ],
+    [
+      "a period that no change of plan cut short",
+      `update user_quota_usage set cut_from = period_end + interval '1 hour'
+        where cut_from is null and not is_fixed`,
+      ["cut quota period"],
+    ],
+    [
+      "a period that was cut to be longer",
+      "update user_quota_usage set cut_from = period_end where cut_from is not null",
+      ["cut quota period"],
+    ],
+    [
+      "a change of the account at another time",
+      `update token_transfers set created_at = created_at + interval '1 s'
+        where transaction_type = 'account_change'
+          and metadata -> 'after' ->> 'time_zone' is not null`,
+      ["account before a change"],
+    ],
+    [
+      "a change of the account for a tag",
+      `update token_transfers set tag_id = gen_random_uuid()
+        where transaction_type = 'account_change'`,
+      ["amount of a transfer"],
+    ],
+    [
+      "a void that refers to another transfer",
+      `update token_transfers set refers_to = 1 where ${VOID}`,
+      ["amount of a transfer", "end of a hold"],
+    ],
+    [
+      "a settlement that counts when it was made",
+      `update token_transfers t set counted_at = null
+        where t.transaction_type = 'consumption' and t.refers_to is not null`,
+      ["end of a hold", "terms of a grant that paid a transfer"],
+    ],
+    [
+      "an extension of a hold that was settled before",
+      `update token_transfers t set refers_to = t.refers_to + 1
+        where t.transaction_type = 'extension'`,
+      ["end of a hold", "transfer of a hold"],
+    ],
+    [
+      "an extension for another tag",
+      `update token_transfers set tag_id = gen_random_uuid()
+        where transaction_type = 'extension'`,
+      ["end of a hold"],
     ],
   ], async (sql) => {
     const project = await Project.create(sql);
