@@ -192,11 +192,12 @@ begin
       and t.amount + t.base_quota_used + t.grants_used >= 0
     else
       t.base_quota_used = 0 and t.grants_used = 0 and case t.transaction_type
-        when 'grant' then t.amount > 0 and coalesce(t.tag_id::text, t.refers_to::text) is null
-        when 'void' then t.amount <= 0 and coalesce(t.tag_id::text, t.refers_to::text) is null
+        when 'grant' then t.amount > 0 and t.tag_id is null and t.refers_to is null
+        when 'void' then t.amount <= 0 and t.tag_id is null and t.refers_to is null
         when 'hold' then t.amount = 0 and t.refers_to is null and t.hold_expires_at > t.created_at
         when 'account_change' then
-          t.amount = 0 and coalesce(t.tag_id::text, t.refers_to::text) is null and jsonb_typeof(t.metadata -> 'before') = 'object' and jsonb_typeof(t.metadata -> 'after') = 'object'
+          t.amount = 0 and t.tag_id is null and t.refers_to is null
+          and jsonb_typeof(t.metadata -> 'before') = 'object' and jsonb_typeof(t.metadata -> 'after') = 'object'
         else t.amount = 0 and t.refers_to is not null
       end
     end

@@ -66,9 +66,9 @@ async function addHistory(user: User) {
       insert into token_transfers
         (user_id, transfer_number, amount, transaction_type, quota_id, quota_period_start,
          base_quota_used, grants_used, quota_left, grants_left, tokens_held, request_id,
-         created_at)
+         request_hash, created_at)
       select ${user.id!}, ${GRANTS} + n, -10, 'consumption', case when from_quota > 0 then q.id end,
-        case when from_quota > 0 then day end, from_quota, 10 - from_quota, 0, 0, 0, 'old-' || n, day
+        case when from_quota > 0 then day end, from_quota, 10 - from_quota, 0, 0, 0, 'old-' || n, 0, day
       from generate_series(1, ${TRANSFERS}::integer) n,
       lateral (select timestamptz '1965-01-01T00:00Z' + n * interval '1 day' as day),
       lateral (select case when n % 10 = 0 then 0 else 10 end as from_quota),
@@ -87,8 +87,13 @@ async function addHistory(user: User) {
       insert into user_token_grants_consume
         (user_id, transfer_number, user_token_grants_id, token_deduction, tokens_left, created_at,
          position)
-      select user_id, ${GRANTS} + 10 * row_number() over (order by created_at), id, 10, 0, now(), 1
-      from user_token_grants where user_id = ${user.id!} and is_spent`;
+      select user_id, t.transfer_number, g.id, 10, 0, t.created_at, 1
+      from (
+        select id, row_number() over (order by created_at) as number
+        from user_token_grants where user_id = ${user.id!} and is_spent
+      ) g
+      join token_transfers t
+        on t.user_id = ${user.id!} and t.transfer_number = ${GRANTS} + 10 * g.number`;
     await tx`
       update user_usage set last_transfer_number = ${GRANTS + TRANSFERS},
         not_before = (select max(created_at) from token_transfers where user_id = ${user.id!})
