@@ -80,8 +80,8 @@ async function addHistory(user: User) {
       where user_id = ${user.id!} and transaction_type = 'consumption'`;
     await tx`
       insert into user_quota_usage
-        (user_id, quota_id, period_start, period_end, token_amount, tokens_used)
-      select user_id, quota_id, created_at, created_at + interval '1 day', 10, 10
+        (user_id, quota_id, period_start, period_end, token_amount, tokens_used, begun_at)
+      select user_id, quota_id, created_at, created_at + interval '1 day', 10, 10, created_at
       from token_transfers where user_id = ${user.id!} and base_quota_used > 0`;
     await tx`
       insert into user_token_grants_consume
