@@ -442,6 +442,41 @@ export const MUTANTS: Mutant[] = [
     "",
     "rules/api_key_is_noted",
   ),
+  mutant(
+    "any login is a backend",
+    "is_trusted",
+    "pg_has_role(v_role, 'service_role', 'usage')",
+    "current_setting('role') = 'none'",
+    "access/a_login",
+  ),
+  mutant(
+    "a quota that is deleted under a call is an internal error",
+    "begin_period",
+    "foreign_key_violation",
+    "unique_violation",
+    "concurrency/edits_by_hand",
+  ),
+  mutant(
+    "what comes for a month from the 31st lasts a month of its own",
+    "due_occurrences",
+    "when least(v_every, v_valid_for) >= interval '1 month'",
+    "when false",
+    "time/recurring_grants_come_by",
+  ),
+  mutant(
+    "a move to another zone shows what comes by the new clocks",
+    "book_account_change",
+    "a.grants_left := a.grants_left - (select coalesce(sum(d.token_amount), 0) from unnest(a.due_grants) d);",
+    "",
+    "time/recurring_grants_outlive",
+  ),
+  mutant(
+    "a recurring grant is there before it was agreed on",
+    "balance",
+    "or p_at < (select max(r.created_at) from public.recurring_grants r where r.user_id = p_user_id)",
+    "",
+    "time/as_of_an_instant",
+  ),
 ];
 
 /** Makes the function of a mutant wrong; throws where its text is not there exactly once. */
